@@ -1,0 +1,56 @@
+# `make demo` and `make test` are all a newcomer needs: both make .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH := torch==2.13.0
+DEMO := configs/lpcam/deeplabv3_parts.py
+DEMO_DATA := data/parts
+DEMO_DIR := work_dirs/demo
+# Warnings of other packages at import would drown the output.
+export PYTHONWARNINGS := ignore
+
+.PHONY: demo demo-full test test-slow lint format benchmark clean
+
+$(VENV)/ready: setup.py requirements/runtime.txt requirements/mm.txt requirements/tests.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q $(TORCH)
+	MMCV_WITH_OPS=0 $(BIN)/pip install -q -r requirements/mm.txt
+	$(BIN)/pip install -q -e '.[tests]'
+	touch $@
+
+## demo: image labels in, trained segmentor and pictures out (CPU, minutes)
+demo: $(VENV)/ready
+	$(BIN)/python tools/dataset_converters/make_parts_dataset.py $(DEMO_DATA)
+	$(BIN)/python tools/train.py $(DEMO) --work-dir $(DEMO_DIR)
+	$(BIN)/python tools/report.py $(DEMO) --work-dir $(DEMO_DIR)
+
+## demo-full: the same segmentor trained on the true masks, for comparison
+demo-full: $(VENV)/ready
+	$(BIN)/python tools/dataset_converters/make_parts_dataset.py $(DEMO_DATA)
+	$(BIN)/python tools/train.py configs/lpcam/deeplabv3_parts_true-masks.py \
+		--work-dir $(DEMO_DIR)-true-masks
+
+## test: lint and all quick tests
+test: lint
+	$(BIN)/python -m pytest -m 'not slow'
+
+## test-slow: whole chains, with interruption and on two processes
+test-slow: $(VENV)/ready
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/isort -cq .
+	$(BIN)/yapf -dr mmlpcam tools configs tests setup.py
+
+format: $(VENV)/ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/isort -q .
+	$(BIN)/yapf -ir mmlpcam tools configs tests setup.py
+
+## benchmark: maps as one product against a loop over prototypes
+benchmark: $(VENV)/ready
+	$(BIN)/python tools/benchmark.py
+
+clean:
+	rm -rf $(VENV) work_dirs build *.egg-info

@@ -1,0 +1,14 @@
+"""Semantic segmentation from image-level labels for MMSegmentation.
+
+Importing the package checks the versions of MMEngine, MMCV and
+MMSegmentation, and registers all components, so that
+``custom_imports = dict(imports=['mmlpcam'])`` is all a config needs.
+"""
+from .requirements import check_requirements
+from .version import __version__
+
+check_requirements()
+
+from . import datasets, engine, evaluation, models  # noqa: E402
+
+__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models']

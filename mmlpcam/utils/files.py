@@ -1,0 +1,87 @@
+"""Files that are either whole or not there."""
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary name that becomes ``path`` if the block succeeds.
+
+    The temporary file lies in the same folder, so that the final rename is
+    atomic; it keeps the suffix, by which writers choose a format. Several
+    processes may write the same file: the last whole one wins.
+
+    Args:
+        path (str | os.PathLike): Final file name. Its folder is made.
+
+    Yields:
+        Path: Temporary file to write to.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(
+        prefix='.tmp-', suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    tmp = Path(name)
+    try:
+        yield tmp
+        # mkstemp makes files private; give them what open() would
+        umask = os.umask(0)
+        os.umask(umask)
+        tmp.chmod(0o666 & ~umask)
+        tmp.replace(path)
+    finally:
+        tmp.unlink(missing_ok=True)
+
+
+def write_json(path: str | os.PathLike, content: dict) -> None:
+    """Write a JSON file atomically.
+
+    Args:
+        path (str | os.PathLike): File name.
+        content (dict): JSON-serialisable content.
+    """
+    with atomic_path(path) as tmp:
+        tmp.write_text(json.dumps(content, indent=1, sort_keys=True) + '\n')
+
+
+def check_writable(folder: str | os.PathLike) -> None:
+    """Make a folder and prove that files can be written to it.
+
+    Args:
+        folder (str | os.PathLike): Folder to be written to later.
+
+    Raises:
+        PermissionError: If it cannot be made or written to.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise PermissionError(
+            f'cannot write to {folder} ({error.strerror}): choose another '
+            '--work-dir or change its permissions') from error
+
+
+def read_json(path: str | os.PathLike) -> dict:
+    """Read a JSON file.
+
+    Args:
+        path (str | os.PathLike): File name.
+
+    Returns:
+        dict: Its content.
+
+    Raises:
+        ValueError: If it is no JSON file.
+    """
+    try:
+        return json.loads(Path(path).read_text())
+    except ValueError as error:
+        raise ValueError(f'{path} is no valid JSON file ({error}): '
+                         'remove it and run again') from error

@@ -1,0 +1,34 @@
+"""Installation; the settings of tools are in pyproject.toml."""
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+
+def requirements(name: str) -> list[str]:
+    """Read one file of requirements/ without comments."""
+    lines = (HERE / 'requirements' / f'{name}.txt').read_text().splitlines()
+    return [line for line in lines if line and not line.startswith('#')]
+
+
+version: dict = {}
+exec((HERE / 'mmlpcam' / 'version.py').read_text(), version)
+
+setup(
+    name='mmlpcam',
+    version=version['__version__'],
+    description='Semantic segmentation from image-level labels with LPCAM, '
+    'for MMSegmentation',
+    long_description=(HERE / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['mmlpcam', 'mmlpcam.*']),
+    package_data=dict(mmlpcam=['py.typed']),
+    install_requires=requirements('runtime'),
+    extras_require=dict(tests=requirements('tests')),
+    classifiers=[
+        'Programming Language :: Python :: 3',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+    ])
