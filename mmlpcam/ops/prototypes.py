@@ -1,0 +1,112 @@
+"""Local prototypes: which features to cluster, which centres to keep."""
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Centres this close to the best one count as equally good (official COCO
+# fallback).
+_FALLBACK_MARGIN = 1e-6
+
+
+def split_features(feats: Tensor, cam: Tensor,
+                   fg_thr: float) -> tuple[Tensor, Tensor]:
+    """Split the positions of a feature map by the CAM of one class.
+
+    LPCAM Sec. 3.2: positions above the threshold are foreground, positions
+    below it are context; those equal to it are in neither, as in the
+    official code.
+
+    Args:
+        feats (Tensor): Features of one image, (D, h, w).
+        cam (Tensor): Normalised CAM of one class, (H, W), values in [0, 1];
+            sampled at the feature positions by the nearest rule.
+        fg_thr (float): Threshold tau in [0, 1].
+
+    Returns:
+        tuple[Tensor, Tensor]: Flat positions (row * w + column, int64,
+        ascending) of the foreground and of the context.
+    """
+    cam = F.interpolate(
+        cam[None, None], size=feats.shape[-2:], mode='nearest').flatten()
+    return (torch.nonzero(cam > fg_thr).flatten(),
+            torch.nonzero(cam < fg_thr).flatten())
+
+
+def prototype_scores(centers: Tensor, weight: Tensor) -> Tensor:
+    """Classify cluster centres with the classifier (LPCAM Sec. 3.2).
+
+    Args:
+        centers (Tensor): Cluster centres at their raw scale, (K, D).
+        weight (Tensor): Bias-free classifier weights, (C, D).
+
+    Returns:
+        Tensor: Softmax over the foreground classes, (K, C).
+    """
+    return torch.softmax(centers @ weight.to(centers).t(), dim=1)
+
+
+def select_class_prototypes(centers: Tensor, weight: Tensor, label: int,
+                            mu_f: float) -> Tensor:
+    """Keep the foreground centres that the classifier gives to the class.
+
+    Where none passes, the best one is kept (the rule of the official COCO
+    code; the official VOC code stops with an error there).
+
+    Args:
+        centers (Tensor): Foreground centres of the class, (K, D).
+        weight (Tensor): Classifier weights, (C, D).
+        label (int): 0-based foreground class.
+        mu_f (float): Centres with a score > mu_f are kept, in [0, 1].
+
+    Returns:
+        Tensor: Mask of shape (K, ), bool. It holds a True unless K is 0.
+    """
+    scores = prototype_scores(centers, weight)[:, label]
+    keep = scores > mu_f
+    if len(scores) and not keep.any():
+        keep = scores >= scores.max() - _FALLBACK_MARGIN
+    return keep
+
+
+def select_context_prototypes(centers: Tensor,
+                              weight: Tensor,
+                              label: int,
+                              mu_b: float,
+                              mu_b_low: float = 0.) -> Tensor:
+    """Keep the context centres that the classifier mistakes for the class.
+
+    Args:
+        centers (Tensor): Context centres of the class, (K, D).
+        weight (Tensor): Classifier weights, (C, D).
+        label (int): 0-based foreground class.
+        mu_b (float): Centres with a score < mu_b are kept, in [0, 1].
+        mu_b_low (float): Centres with a score <= mu_b_low are dropped: 0.05
+            in the official VOC code, 0 in the COCO code and in the paper.
+            Defaults to 0.
+
+    Returns:
+        Tensor: Mask of shape (K, ), bool. It may be all False.
+    """
+    scores = prototype_scores(centers, weight)[:, label]
+    return (scores > mu_b_low) & (scores < mu_b)
+
+
+def prototype_direction(class_prototypes: Tensor,
+                        context_prototypes: Tensor) -> Tensor:
+    r"""Collapse the prototypes of a class into one direction.
+
+    .. math::
+        d = \mathrm{mean}_p \frac{p}{|p|} - \mathrm{mean}_b \frac{b}{|b|}
+
+    Args:
+        class_prototypes (Tensor): Class prototypes, (P, D).
+        context_prototypes (Tensor): Context prototypes, (B, D).
+
+    Returns:
+        Tensor: Direction of shape (D, ). An empty set contributes zero.
+    """
+
+    def mean_unit(prototypes: Tensor) -> Tensor:
+        return F.normalize(prototypes, dim=1).sum(0) / max(len(prototypes), 1)
+
+    return mean_unit(class_prototypes) - mean_unit(context_prototypes)
