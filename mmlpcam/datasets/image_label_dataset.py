@@ -1,0 +1,146 @@
+import logging
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import force_full_init
+from mmengine.logging import print_log
+from mmseg.registry import DATASETS, TASK_UTILS
+
+from .image_label_sources import ImageLabelSource, listed
+from .wrappers import SegDatasetWrapper
+
+BACKGROUND_NAMES = ('background', 'bg', '_background_', '__background__')
+"""Names that class 0 may have, in any case."""
+
+
+@DATASETS.register_module()
+class ImageLabelDataset(SegDatasetWrapper):
+    """Add image-level labels to the samples of an MMSeg dataset.
+
+    The metainfo of each data sample gets
+
+    - ``img_labels`` (tuple[int, ...]): sorted 0-based indices of the
+      foreground classes of the image, that is ``classes[1:]``; may be empty.
+    - ``sample_idx`` (int): index of the sample in the outermost wrapper of
+      this package.
+    - ``image_id`` (str): see :class:`SegDatasetWrapper`.
+
+    whatever ``meta_keys`` ``PackSegInputs`` is given. The data info holds
+    them too.
+
+    Args:
+        dataset (dict | BaseDataset): The dataset to wrap, see
+            :class:`SegDatasetWrapper`. Its class 0 must be the background.
+        labels (dict | ImageLabelSource): The label source, as config or
+            instance, such as ``dict(type='VOCXMLLabels', ann_dir=...)``.
+        lazy_init (bool): Whether to read labels when they are first needed.
+            Defaults to False.
+        check_files (bool): Whether to check every image file. Defaults to
+            True.
+
+    Raises:
+        TypeError: ``labels`` is neither of the above.
+        ValueError: Class 0 is not the background, the dataset has no image,
+            or the source does not know an image or a class.
+
+    Example:
+        >>> train = dict(
+        ...     type='ImageLabelDataset',
+        ...     dataset=dict(
+        ...         type='PascalVOCDataset',
+        ...         data_root='data/VOCdevkit/VOC2012',
+        ...         ann_file='ImageSets/Segmentation/train.txt',
+        ...         data_prefix=dict(img_path='JPEGImages')),
+        ...     labels=dict(
+        ...         type='VOCXMLLabels',
+        ...         ann_dir='data/VOCdevkit/VOC2012/Annotations'))
+    """
+
+    def __init__(self,
+                 dataset: Any,
+                 labels: dict | ImageLabelSource,
+                 *,
+                 lazy_init: bool = False,
+                 check_files: bool = True) -> None:
+        if isinstance(labels, dict):
+            labels = TASK_UTILS.build(labels)
+        if not isinstance(labels, ImageLabelSource):
+            raise TypeError(
+                'ImageLabelDataset: labels must be the config of a label '
+                "source, such as dict(type='VOCXMLLabels', ann_dir=...), or "
+                f'an ImageLabelSource, got {type(labels).__name__}.')
+        self.source = labels
+        super().__init__(dataset, lazy_init=True, check_files=check_files)
+        classes = self._metainfo.get('classes') or ()
+        if not classes or classes[0].lower() not in BACKGROUND_NAMES:
+            got = repr(classes[0]) if classes else 'no classes at all'
+            raise ValueError(
+                'ImageLabelDataset: class 0 of the dataset must be the '
+                f'background, named one of {", ".join(BACKGROUND_NAMES)}; '
+                f'got {got}. Set metainfo=dict(classes=("background", ...)).')
+        self._foreground = tuple(classes[1:])
+        if not lazy_init:
+            self.full_init()
+
+    def _prepare(self, images: dict[str, str]) -> None:
+        """Check the images and read their labels."""
+        super()._prepare(images)
+        num_classes = len(self._foreground)
+        labels = self.source.load(list(images), self._foreground)
+        counts = np.zeros(num_classes, dtype=np.int64)
+        for image_id in images:
+            found = labels.get(image_id)
+            # a source may come from the user
+            if not isinstance(found, tuple) or any(not 0 <= index < num_classes
+                                                   for index in found):
+                raise ValueError(
+                    f'{type(self.source).__name__}.load returned {found!r} '
+                    f'for image {image_id!r}; expected a tuple of indices in '
+                    f'[0, {num_classes}).')
+            counts[list(found)] += 1
+        self._labels = labels
+        self._label_counts = counts
+        absent = [
+            name for name, count in zip(self._foreground, counts) if not count
+        ]
+        if absent:
+            print_log(
+                f'ImageLabelDataset: {len(absent)} of {num_classes} classes '
+                f'have no image: {listed(absent, 20)}. They cannot be '
+                'learnt.',
+                logger='current',
+                level=logging.WARNING)
+
+    @property
+    @force_full_init
+    def label_counts(self) -> np.ndarray:
+        """Number of images of each foreground class, ``(C,)`` int64.
+
+        An image counts once, however often the dataset repeats it.
+        """
+        return self._label_counts.copy()
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Return the labels of a sample, for ``ClassBalancedDataset``.
+
+        Args:
+            idx (int): Index in [-len, len).
+
+        Returns:
+            list[int]: 0-based foreground indices.
+        """
+        idx = self._positive(idx)
+        return list(self._labels[self._image_ids[idx]])
+
+    def _amend(self, info: dict) -> None:
+        info['img_labels'] = self._labels[info['image_id']]
+
+    def _finish(self, sample: Any, info: dict) -> None:
+        # A pipeline without PackSegInputs has no data sample; one with
+        # test-time augmentation has a list.
+        packed = sample.get('data_samples', [])
+        for item in packed if isinstance(packed, list) else [packed]:
+            item.set_metainfo({
+                key: info[key]
+                for key in ('img_labels', 'sample_idx', 'image_id')
+            })

@@ -1,0 +1,372 @@
+import copy
+import os.path as osp
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn
+
+import numpy as np
+from mmengine.dataset import (BaseDataset, ClassBalancedDataset, ConcatDataset,
+                              RepeatDataset, force_full_init)
+from mmseg.registry import DATASETS
+from PIL import Image
+
+from .image_label_sources import listed
+
+_ORIENTATION = 0x0112  # EXIF tag; 5 to 8 turn the image by 90 degrees
+# NumPy's words where BaseDataset serialises an empty list.
+_EMPTY = 'at least one array to concatenate'
+
+
+def _read_header(path: str,
+                 single_channel: bool) -> tuple[int, int] | Exception:
+    """Return ``(W, H)`` as loaded, or what is wrong with the file."""
+    try:
+        with Image.open(path) as image:
+            if single_channel and len(image.getbands()) != 1:
+                return ValueError(
+                    f'expected one channel, got mode {image.mode}')
+            width, height = image.size
+            # Asking a PNG for EXIF that it has not read yet decodes it.
+            if ('exif' in image.info
+                    and image.getexif().get(_ORIENTATION, 1) >= 5):
+                return height, width
+            return width, height
+    except (OSError, SyntaxError, ValueError,
+            Image.DecompressionBombError) as error:
+        return error
+
+
+def check_images(paths: Sequence[str],
+                 *,
+                 single_channel: bool = False) -> list[tuple[int, int]]:
+    """Check that image files exist and read their sizes.
+
+    Only headers are read, by a few threads at a time since file systems
+    answer slowly rather than the processor.
+
+    Args:
+        paths (Sequence[str]): Image files on a local file system.
+        single_channel (bool): Whether a colour image is an error too, for
+            index masks. Defaults to False.
+
+    Returns:
+        list[tuple[int, int]]: ``(width, height)`` in pixels of each file,
+        after the rotation that its EXIF orientation asks for (image loaders
+        apply it).
+
+    Raises:
+        FileNotFoundError: Files do not exist.
+        ValueError: Files are not readable as images.
+    """
+    with ThreadPoolExecutor(8) as pool:
+        sizes = list(
+            pool.map(_read_header, paths, [single_channel] * len(paths)))
+    bad = [(path, size) for path, size in zip(paths, sizes)
+           if isinstance(size, Exception)]
+    if not bad:
+        return sizes
+    missing = [
+        path for path, error in bad if isinstance(error, FileNotFoundError)
+    ]
+    if missing:
+        raise FileNotFoundError(
+            f'{len(missing)} of {len(paths)} image files do not exist: '
+            f'{listed(missing)}. Check data_root, data_prefix and the suffix, '
+            'or set check_files=False if they are not on a local disk.')
+    raise ValueError(
+        f'{len(bad)} of {len(paths)} image files cannot be read: '
+        f'{listed([f"{path} ({error})" for path, error in bad])}. '
+        'Fetch or write them again.')
+
+
+class SegDatasetWrapper:
+    """Base of the wrappers that amend the samples of an MMSeg dataset.
+
+    It wraps a ``BaseSegDataset``, also inside MMEngine's ``ConcatDataset``,
+    ``RepeatDataset``, ``ClassBalancedDataset`` or another wrapper of this
+    kind. A sample is the inner data info, amended by :meth:`_amend`, run
+    through the pipeline of the innermost dataset, and amended by
+    :meth:`_finish`. Every data info gets an ``image_id``: the path of the
+    image relative to ``data_prefix['img_path']``, without extension and with
+    ``/`` between folders (the stem where no prefix is known).
+
+    Args:
+        dataset (dict | BaseDataset): Config or instance of the dataset.
+        lazy_init (bool): Whether to wait with :meth:`full_init` until the
+            samples are needed. Defaults to False.
+        check_files (bool): Whether :meth:`full_init` checks that every file
+            exists and has a readable header; switch it off for files that
+            are not on a local disk. Defaults to True.
+
+    Raises:
+        TypeError: ``dataset`` is or holds something else than the above.
+        ValueError: The dataset has no image, or two images share an id.
+    """
+
+    def __init__(self,
+                 dataset: Any,
+                 *,
+                 lazy_init: bool = False,
+                 check_files: bool = True) -> None:
+        if isinstance(dataset, dict):
+            try:
+                dataset = DATASETS.build(dataset)
+            except ValueError as error:
+                self._raise_if_empty(error, dataset)
+                raise
+        self.dataset = dataset
+        self.check_files = check_files
+        self._leaf_datasets = list(_leaves(dataset))
+        self._metainfo = dataset.metainfo
+        self._fully_initialized = False
+        if not lazy_init:
+            self.full_init()
+
+    @property
+    def metainfo(self) -> dict:
+        """Copy of the meta information of the wrapped dataset."""
+        return copy.deepcopy(self._metainfo)
+
+    @property
+    @force_full_init
+    def image_ids(self) -> list[str]:
+        """Image id of every sample, in the order of the samples.
+
+        An id appears more than once only where a sample does, as inside
+        ``RepeatDataset``.
+        """
+        return self._image_ids
+
+    def full_init(self) -> None:
+        """Initialise the wrapped dataset, and index and check its images."""
+        if self._fully_initialized:
+            return
+        try:
+            self.dataset.full_init()
+        except ValueError as error:
+            self._raise_if_empty(error, self.dataset)
+            raise
+        images: dict[str, str] = {}
+        self._image_ids = _index(self.dataset, images)
+        if not self._image_ids:
+            raise ValueError(_no_image(self.dataset))
+        self._prepare(images)
+        self._fully_initialized = True
+
+    def _prepare(self, images: dict[str, str]) -> None:
+        """Check files and load what :meth:`_amend` needs.
+
+        Args:
+            images (dict[str, str]): Path of every image by its id.
+        """
+        inner = self.dataset
+        if self.check_files and not (isinstance(inner, SegDatasetWrapper)
+                                     and inner.check_files):
+            check_images(list(images.values()))
+
+    def _amend(self, info: dict) -> None:
+        """Change a data info, with its ``image_id``, in place."""
+
+    def _finish(self, sample: Any, info: dict) -> None:
+        """Change a sample in place, after the pipeline.
+
+        Args:
+            sample (Any): What the pipeline returned.
+            info (dict): The data info that went into the pipeline.
+        """
+
+    @staticmethod
+    def _raise_if_empty(error: ValueError, dataset: Any) -> None:
+        """Put the failure of an empty ``BaseDataset`` into words."""
+        if _EMPTY in str(error):
+            raise ValueError(_no_image(dataset)) from error
+
+    def _chain(self, idx: int) -> list[Any]:
+        """Return the datasets that sample ``idx`` comes through."""
+        dataset, chain = self, []
+        while True:
+            chain.append(dataset)
+            if isinstance(dataset, SegDatasetWrapper):
+                dataset = dataset.dataset
+            elif isinstance(dataset, ConcatDataset):
+                which, idx = dataset._get_ori_dataset_idx(idx)
+                dataset = dataset.datasets[which]
+            elif isinstance(dataset, RepeatDataset | ClassBalancedDataset):
+                idx = dataset._get_ori_dataset_idx(idx)
+                dataset = dataset.dataset
+            else:
+                return chain
+
+    @force_full_init
+    def __len__(self) -> int:
+        return len(self._image_ids)
+
+    def _positive(self, idx: int) -> int:
+        """Return ``idx`` counted from the front."""
+        total = len(self)
+        if not -total <= idx < total:
+            raise IndexError(
+                f'{type(self).__name__}: index {idx} is out of range for '
+                f'{total} samples.')
+        return int(idx) % total
+
+    @force_full_init
+    def get_data_info(self, idx: int) -> dict:
+        """Return the amended data info of a sample.
+
+        Args:
+            idx (int): Index in [-len, len).
+
+        Returns:
+            dict: The info of the wrapped dataset with ``image_id`` and what
+            the wrappers add. ``sample_idx`` is the index in this dataset.
+
+        Raises:
+            IndexError: ``idx`` is out of range.
+        """
+        idx = self._positive(idx)
+        info = self.dataset.get_data_info(idx)
+        info['sample_idx'] = idx
+        info['image_id'] = self._image_ids[idx]
+        self._amend(info)
+        return info
+
+    def _load(self, idx: int) -> Any:
+        """Run the pipeline for one sample; None where it gives up."""
+        image = mask = None
+        try:
+            chain = self._chain(idx)
+            info = self.get_data_info(idx)
+            image, mask = info.get('img_path'), info.get('seg_map_path')
+            # the copy: a pipeline may change or drop any key
+            sample = chain[-1].pipeline(dict(info))
+            if sample is not None:
+                for dataset in reversed(chain):
+                    if isinstance(dataset, SegDatasetWrapper):
+                        dataset._finish(sample, info)
+            return sample
+        except Exception as error:
+            raise RuntimeError(
+                f'{type(self).__name__}: sample {idx} cannot be loaded '
+                f'(image {image}, mask {mask}): '
+                f'{type(error).__name__}: {error}') from error
+
+    def __getitem__(self, idx: int) -> Any:
+        """Return a sample after the pipeline.
+
+        A training pipeline may return None to ask for another sample; a
+        random one is then taken, at most ``max_refetch`` times.
+
+        Args:
+            idx (int): Index in [-len, len).
+
+        Returns:
+            Any: What the pipeline returns, amended by the wrappers.
+
+        Raises:
+            IndexError: ``idx`` is out of range.
+            RuntimeError: The sample cannot be loaded; the message names the
+                image and the mask, and the cause is chained.
+        """
+        idx = self._positive(idx)
+        leaf = self._chain(idx)[-1]
+        tries = 1 if leaf.test_mode else leaf.max_refetch + 1
+        for _ in range(tries):
+            sample = self._load(idx)
+            if sample is not None:
+                return sample
+            failed = idx
+            # the generator that MMEngine seeds in every worker
+            idx = np.random.randint(len(self))  # noqa: NPY002
+        raise RuntimeError(
+            f'{type(self).__name__}: the pipeline returned None for sample '
+            f'{failed} (image {self.get_data_info(failed)["img_path"]}), ' +
+            ('which a test pipeline must not do.' if leaf.test_mode else
+             f'and max_refetch={leaf.max_refetch} is used up. Check the '
+             'images and the pipeline.'))
+
+    def get_subset_(self, indices: Sequence[int] | int) -> NoReturn:
+        """Refuse: see :meth:`get_subset`."""
+        self.get_subset(indices)
+
+    def get_subset(self, indices: Sequence[int] | int) -> NoReturn:
+        """Refuse, since the subset of a wrapper is ambiguous."""
+        raise NotImplementedError(
+            f'{type(self).__name__} does not support get_subset and '
+            'get_subset_: set `indices` of the wrapped dataset, or take the '
+            'subset there before wrapping it.')
+
+
+def _leaves(dataset: Any) -> Iterator[BaseDataset]:
+    """Yield the innermost datasets."""
+    if isinstance(dataset, ConcatDataset):
+        for inner in dataset.datasets:
+            yield from _leaves(inner)
+    elif isinstance(dataset, SegDatasetWrapper | RepeatDataset
+                    | ClassBalancedDataset):
+        yield from _leaves(dataset.dataset)
+    elif isinstance(dataset, BaseDataset):
+        yield dataset
+    else:
+        raise TypeError(
+            'expected an MMSeg dataset (config or instance), alone or inside '
+            'ConcatDataset, RepeatDataset, ClassBalancedDataset or a wrapper '
+            f'of mmlpcam, got {type(dataset).__name__}. Put other wrappers '
+            'around this one instead.')
+
+
+def _index(dataset: Any, images: dict[str, str]) -> list[str]:
+    """Return the id of every sample and add the images to ``images``."""
+    if isinstance(dataset, ConcatDataset):
+        return [i for inner in dataset.datasets for i in _index(inner, images)]
+    if isinstance(dataset, SegDatasetWrapper):
+        return _index(dataset.dataset, images)
+    if isinstance(dataset, RepeatDataset):
+        return _index(dataset.dataset, images) * dataset.times
+    if isinstance(dataset, ClassBalancedDataset):
+        ids = _index(dataset.dataset, images)
+        return [ids[i] for i in dataset.repeat_indices]
+    prefix = (getattr(dataset, 'data_prefix', None) or {}).get('img_path')
+    ids = []
+    for idx in range(len(dataset)):
+        path = dataset.get_data_info(idx)['img_path']
+        image_id = _relative_id(path, prefix)
+        if image_id in images:
+            raise ValueError(
+                f'two images share the id {image_id!r}: '
+                f'{images[image_id]!r} and {path!r}. Labels and masks are '
+                'found by id, so it must be unique: remove the second entry '
+                '(RepeatDataset shows an image more often), rename one file, '
+                "or set data_prefix['img_path'] to a folder above both.")
+        images[image_id] = path
+        ids.append(image_id)
+    return ids
+
+
+def _relative_id(path: str, prefix: str | None) -> str:
+    """Return the image id of a path."""
+    relative = osp.relpath(path, prefix) if prefix else osp.basename(path)
+    if relative.split(osp.sep, 1)[0] == osp.pardir:  # not in the image folder
+        relative = osp.basename(path)
+    return osp.splitext(relative)[0].replace(osp.sep, '/')
+
+
+def _no_image(dataset: Any) -> str:
+    """Say where a dataset without images looked for them."""
+    found = []
+    stack = [dataset]
+    while stack:
+        node = stack.pop()
+        fields = node if isinstance(node, dict) else vars(node)
+        stack.extend(fields.get('datasets') or [])
+        if fields.get('dataset') is not None:
+            stack.append(fields['dataset'])
+        elif 'datasets' not in fields:
+            found.append(', '.join(f'{key}={fields.get(key)!r}'
+                                   for key in ('ann_file', 'data_root',
+                                               'data_prefix', 'img_suffix',
+                                               'indices') if fields.get(key)))
+    return ('the dataset has no image. It looked in '
+            f'{" and in ".join(found)}. Check that the list is not empty, '
+            'that the image folder is right, and that img_suffix is the '
+            'extension of the images.')

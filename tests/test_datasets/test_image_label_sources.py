@@ -1,0 +1,481 @@
+# ruff: noqa: C408 (configs are written as dict(...))
+import io
+import json
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmseg.registry import TASK_UTILS
+from PIL import Image
+
+from mmlpcam.datasets import ImageLabelSource
+
+CLASSES = ('cat', 'dog', 'traffic light')
+COCO_MINI = Path(
+    os.environ.get(
+        'MMLPCAM_COCO_MINI',
+        Path(__file__).resolve().parents[2].parent / 'shared' / 'data' /
+        'coco-mini'))
+
+
+def load(ids, classes=CLASSES, **cfg):
+    source = TASK_UTILS.build(cfg)
+    assert isinstance(source, ImageLabelSource)
+    return source.load(ids, classes)
+
+
+# --- VOCXMLLabels ---------------------------------------------------------
+
+
+def write_xml(folder, image_id, *objects):
+    path = folder / f'{image_id}.xml'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    items = ''.join(f'<object><name>{name}</name>{extra}</object>'
+                    for name, extra in objects)
+    path.write_text(f'<annotation>{items}</annotation>')
+
+
+def test_voc_xml(tmp_path):
+    difficult = '<difficult>1</difficult>'
+    write_xml(tmp_path, 'a', ('dog', ''), ('cat', difficult), ('dog', ''))
+    # the name of a part is not the name of an object
+    part = '<difficult>0</difficult><part><name>head</name></part>'
+    write_xml(tmp_path, 'sub/b', ('traffic light', part))
+    write_xml(tmp_path, 'c', ('cat', difficult))
+    ids = ['sub/b', 'a', 'c']
+    cfg = dict(type='VOCXMLLabels', ann_dir=str(tmp_path))
+    assert load(ids, **cfg) == {'sub/b': (2, ), 'a': (0, 1), 'c': (0, )}
+    assert load(
+        ids, with_difficult=False, **cfg) == {
+            'sub/b': (2, ),
+            'a': (1, ),
+            'c': ()
+        }
+
+
+def test_voc_xml_errors(tmp_path):
+    cfg = dict(type='VOCXMLLabels', ann_dir=str(tmp_path))
+    write_xml(tmp_path, 'a', ('dgo', ''))
+    with pytest.raises(
+            ValueError,
+            match=r"a\.xml: unknown class 'dgo'. "
+            r"Nearest valid names: 'dog'"):
+        load(['a'], **cfg)
+    ids = [f'x{i}' for i in range(7)]
+    with pytest.raises(
+            ValueError,
+            match=r'7 of 7 images have no entry in '
+            r"ann_dir .*: 'x0', .*'x4' and 2 more\. Expected"):
+        load(ids, **cfg)
+    (tmp_path / 'b.xml').write_text('<annotation>')
+    with pytest.raises(ValueError, match=r'b\.xml: not valid XML'):
+        load(['b'], **cfg)
+    with pytest.raises(FileNotFoundError, match='ann_dir .*nowhere.*folder'):
+        load(['a'], type='VOCXMLLabels', ann_dir='nowhere')
+
+
+# --- COCOJSONLabels -------------------------------------------------------
+
+
+@pytest.fixture
+def coco(tmp_path):
+    data = dict(
+        images=[
+            dict(id=9, file_name='train/09.jpg'),
+            dict(id=7, file_name='07.jpg'),
+            dict(id=5, file_name='05.jpg'),
+        ],
+        # ids with a gap and in another order than the classes
+        categories=[
+            dict(id=90, name='cat'),
+            dict(id=3, name='traffic light'),
+            dict(id=1, name='dog'),
+            dict(id=2, name='kite'),
+        ],
+        annotations=[
+            dict(image_id=9, category_id=3, iscrowd=0),
+            dict(image_id=9, category_id=90, iscrowd=0),
+            dict(image_id=9, category_id=3, iscrowd=0),
+            dict(image_id=7, category_id=1, iscrowd=1),
+        ])
+    path = tmp_path / 'instances.json'
+
+    def write(**changes):
+        path.write_text(json.dumps({**data, **changes}))
+        return data
+
+    write()
+    write.cfg = dict(type='COCOJSONLabels', ann_file=str(path))
+    return write
+
+
+def test_coco_json(coco):
+    # by path, and '09' by its unique stem
+    assert load(['07', 'train/09', '05'], **coco.cfg) == {
+        '07': (1, ),
+        'train/09': (0, 2),
+        '05': ()
+    }
+    assert load(['09', 'other/07'], **coco.cfg) == {
+        '09': (0, 2),
+        'other/07': (1, )
+    }
+    assert load(['07'], with_crowd=False, **coco.cfg) == {'07': ()}
+
+
+def test_coco_json_unknown_category(coco):
+    data = coco()
+    coco(annotations=data['annotations'] + [dict(image_id=7, category_id=2)])
+    with pytest.raises(
+            ValueError,
+            match=r"json, image '07': unknown class 'kite'. Valid names: "
+            "'cat', 'dog', 'traffic light'"):
+        load(['07'], **coco.cfg)
+    # only the images asked for count
+    assert load(['09'], **coco.cfg) == {'09': (0, 2)}
+    assert load(['07'], ignore_unknown=True, **coco.cfg) == {'07': (1, )}
+    coco(annotations=[dict(image_id=7, category_id=4)])
+    with pytest.raises(ValueError, match="category_id 4 is not in 'categori"):
+        load(['07'], **coco.cfg)
+
+
+def test_coco_json_errors(coco):
+    with pytest.raises(ValueError, match="1 of 2 images .*: 'x'.*split"):
+        load(['x', '07'], **coco.cfg)
+    coco(images=[dict(id=1, file_name=f'{d}/07.jpg') for d in 'ab'])
+    with pytest.raises(ValueError, match='1 of 1 images .*unique'):
+        load(['07'], **coco.cfg)
+    Path(coco.cfg['ann_file']).write_text('{"images": []}')
+    with pytest.raises(ValueError, match="'annotations' is missing"):
+        load(['07'], **coco.cfg)
+    Path(coco.cfg['ann_file']).write_text('{')
+    with pytest.raises(ValueError, match='instances.json: not valid JSON'):
+        load(['07'], **coco.cfg)
+
+
+@pytest.mark.skipif(not COCO_MINI.is_dir(), reason='coco-mini is not here')
+@pytest.mark.parametrize('split', ['train2017', 'val2017'])
+@pytest.mark.parametrize('kind', ['', '_super'])
+def test_coco_mini(split, kind):
+    file = COCO_MINI / 'annotations' / f'instances_{split}{kind}.json'
+    data = json.loads(file.read_text())
+    classes = tuple(item['name'] for item in data['categories'])
+    ids = sorted(p.stem for p in (COCO_MINI / split).glob('*.jpg'))
+    labels = load(ids, classes, type='COCOJSONLabels', ann_file=str(file))
+    position = {c['id']: i for i, c in enumerate(data['categories'])}
+    for image in data['images']:
+        expected = sorted({
+            position[a['category_id']]
+            for a in data['annotations'] if a['image_id'] == image['id']
+        })
+        assert labels[Path(image['file_name']).stem] == tuple(expected)
+    assert any(labels.values()) and set(labels) == set(ids)
+
+
+# --- CSVLabels ------------------------------------------------------------
+
+
+def csv_cfg(tmp_path, text, **kwargs):
+    path = tmp_path / 'labels.csv'
+    path.write_bytes(text.encode())
+    return dict(type='CSVLabels', csv_file=str(path), **kwargs)
+
+
+@pytest.mark.parametrize('header', ['', 'image,labels\n', '\ufeff'])
+def test_csv(tmp_path, header):
+    cfg = csv_cfg(
+        tmp_path, header + 'a.jpg,dog;cat\r\n\r\n'
+        './sub/b.png, traffic light ,cat\n'
+        'c,\n'
+        'd\n'
+        'v1.5,"dog"\n'
+        'unlisted.jpg,nonsense\n')
+    assert load(['c', 'a', 'sub/b', 'd', 'v1.5'], **cfg) == {
+        'a': (0, 1),
+        'sub/b': (0, 2),
+        'c': (),
+        'd': (),
+        'v1.5': (1, )
+    }
+
+
+def test_csv_options(tmp_path):
+    cfg = csv_cfg(
+        tmp_path, 'a.jpg\t2|0\n', delimiter='\t', sep='|', as_index=True)
+    assert load(['a'], **cfg) == {'a': (0, 2)}
+
+
+@pytest.mark.parametrize('text, kwargs, match', [
+    ('a,cat\n\nb,Cat\n', {},
+     r"labels\.csv, line 3: unknown class 'Cat'. Nearest valid names: 'cat'"),
+    ('a,2\nb,\n', {}, r"line 1: unknown class '2'.*set as_index=True"),
+    ('a,cat\nb,\na.jpg,dog\n', {},
+     r"line 3: image 'a' was already given in .*labels\.csv, line 1"),
+    ('a,3\nb,\n', dict(as_index=True),
+     r'line 1: class index 3 is out of range; .* 0 to 2'),
+    ('a,-1\nb,\n', dict(as_index=True), r'class index -1 is out of range'),
+    ('a,cat\nb,\n', dict(as_index=True),
+     r"line 1: expected an integer class index \(as_index=True\), got 'cat'"),
+    ('a;cat\nb;\n', {}, "2 of 2 images .*labels.csv.*set delimiter"),
+])
+def test_csv_errors(tmp_path, text, kwargs, match):
+    with pytest.raises(ValueError, match=match):
+        load(['a', 'b'], **csv_cfg(tmp_path, text, **kwargs))
+
+
+def test_csv_encoding(tmp_path):
+    cfg = csv_cfg(tmp_path, '')
+    Path(cfg['csv_file']).write_bytes(b'a,\xe9\n')
+    with pytest.raises(
+            ValueError, match=r'labels\.csv: not a CSV file in UTF'):
+        load(['a'], **cfg)
+
+
+def test_csv_arguments():
+    with pytest.raises(FileNotFoundError, match="csv_file 'nowhere.csv'"):
+        load(['a'], type='CSVLabels', csv_file='nowhere.csv')
+    with pytest.raises(ValueError, match='sep must not be empty'):
+        TASK_UTILS.build(dict(type='CSVLabels', csv_file='x', sep=''))
+
+
+# --- JSONLabels and FolderLabels ------------------------------------------
+
+
+def json_cfg(tmp_path, text, **kwargs):
+    path = tmp_path / 'labels.json'
+    path.write_text(text)
+    return dict(type='JSONLabels', json_file=str(path), **kwargs)
+
+
+def test_json(tmp_path):
+    text = '{"a.jpg": ["dog", "cat", "dog"], "sub/b": [], "other": ["x"]}'
+    assert load(['sub/b', 'a'], **json_cfg(tmp_path, text)) == {
+        'a': (0, 1),
+        'sub/b': ()
+    }
+    cfg = json_cfg(tmp_path, '{"a": [2, 0]}', as_index=True)
+    assert load(['a'], **cfg) == {'a': (0, 2)}
+
+
+@pytest.mark.parametrize('text, kwargs, match', [
+    ('[]', {}, r'labels\.json: expected an object .*got list'),
+    ('{"a": "cat"}', {}, r"entry 'a': expected a list of classes, got 'cat'"),
+    ('{"a": ["cow"]}', {}, r"entry 'a': unknown class 'cow'"),
+    ('{"a": [1]}', {}, r'unknown class 1.*as_index=True'),
+    ('{"a": [1.5]}', dict(as_index=True), 'integer class index.*got 1.5'),
+    ('{"a": [true]}', dict(as_index=True), 'integer class index.*got True'),
+    ('{"a": [], "a": []}', {}, "the key 'a' appears twice"),
+    ('{"a": [], "a.jpg": []}', {}, "entry 'a.jpg': image 'a' was already"),
+    ('{"b": []}', {}, "1 of 1 images have no entry in json_file .*: 'a'"),
+    ('{', {}, r'labels\.json: not valid JSON'),
+])
+def test_json_errors(tmp_path, text, kwargs, match):
+    with pytest.raises(ValueError, match=match):
+        load(['a'], **json_cfg(tmp_path, text, **kwargs))
+
+
+def test_folder():
+    assert load(['dog/1', 'traffic light/x/2'], type='FolderLabels') == {
+        'dog/1': (1, ),
+        'traffic light/x/2': (2, )
+    }
+    with pytest.raises(ValueError, match="image 'cow/1': unknown class 'cow'"):
+        load(['cow/1'], type='FolderLabels')
+    with pytest.raises(ValueError, match="1 of 2 .*: 'b'. FolderLabels expec"):
+        load(['dog/1', 'b'], type='FolderLabels')
+
+
+# --- NPYLabels ------------------------------------------------------------
+
+
+def npy_cfg(tmp_path, content):
+    path = tmp_path / 'labels.npy'
+    np.save(path, content)
+    return dict(type='NPYLabels', npy_file=str(path))
+
+
+def vec(*values, dtype=np.float32):
+    return np.array(values, dtype=dtype)
+
+
+def test_npy_voc_dict(tmp_path):
+    cfg = npy_cfg(
+        tmp_path, {
+            np.int32(2007000032): vec(0, 1, 1),
+            np.int32(2011003276): vec(1, 0, 0),
+            np.int32(2008000001): vec(0, 0, 0),
+            np.int32(2009000001): vec(1, 1, 1),
+        })
+    assert load(['2011_003276', '2007_000032', 'sub/2008_000001'], **cfg) == {
+        '2011_003276': (0, ),
+        '2007_000032': (1, 2),
+        'sub/2008_000001': ()
+    }
+
+
+@pytest.mark.parametrize('protocol', [0, 2, 3, 4])
+def test_npy_every_pickle_protocol(tmp_path, protocol):
+    content = np.array({'a': vec(0, 2, 0), 'b.jpg': vec(1, 0, 1, dtype='>i8')})
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        file, np.lib.format.header_data_from_array_1_0(content))
+    pickle.dump(content, file, protocol=protocol)
+    path = tmp_path / 'x.npy'
+    path.write_bytes(file.getvalue())
+    assert load(['a', 'b'], type='NPYLabels', npy_file=str(path)) == {
+        'a': (1, ),
+        'b': (0, 2)
+    }
+
+
+def test_npy_written_by_old_numpy(tmp_path):
+    """NumPy 1 calls its module numpy.core.multiarray."""
+    cfg = npy_cfg(tmp_path, {np.int32(9): vec(0, 0, 1)})
+    path = Path(cfg['npy_file'])
+    content = np.array({np.int32(9): vec(0, 0, 1)})
+    body = pickle.dumps(
+        content, protocol=3).replace(b'numpy._core.multiarray',
+                                     b'numpy.core.multiarray')
+    assert b'numpy.core.multiarray' in body
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        file, np.lib.format.header_data_from_array_1_0(content))
+    path.write_bytes(file.getvalue() + body)
+    ids = ['COCO_train2014_000000000009']
+    assert load(ids, **cfg) == {ids[0]: (2, )}
+
+
+def test_npy_array_follows_numbers(tmp_path):
+    rows = np.array([[0, 0, 3], [1, 0, 0], [0, 0, 0]], dtype=np.float64)
+    cfg = npy_cfg(tmp_path, rows)
+    # as text '10' would come before '9'
+    assert load(['x_10', 'x_9', 'x_100'], **cfg) == {
+        'x_9': (2, ),
+        'x_10': (0, ),
+        'x_100': ()
+    }
+
+
+@pytest.mark.parametrize('content, ids, match', [
+    ({
+        1: vec(1, 0)
+    }, ['1'], r"labels\.npy, image '1': expected one number "
+     r'for each of the 3 foreground classes, got ndarray of shape \(2,\)'),
+    ({
+        'a': 'cat'
+    }, ['a'], "image 'a': expected one number .* got str"),
+    ({
+        'a': np.array(['x', 'y', 'z'])
+    }, ['a'], 'expected one number'),
+    ({
+        1: vec(1, 0, 0),
+        2: vec(1, 0, 0)
+    }, ['1', '3'
+        ], r"1 of 2 images have no entry in npy_file .*: '3'\. Its 2 keys"),
+    ({
+        1: vec(1, 0, 0)
+    }, ['a_1', 'b_1'], "images 'a_1' and 'b_1' share the number 1"),
+    (np.zeros((2, 3)), ['1'], r'expected an array \(1, C\).*got \(2, 3\)'),
+    (np.zeros(3), ['1', '2', '3'], r'expected an array \(3, C\)'),
+    (np.zeros(
+        (1, 3)), ['photo'], "1 image names do not end with one: 'photo'"),
+    ([{}, {}], ['1'], 'refused.*arrays of objects are not allowed'),
+])
+def test_npy_errors(tmp_path, content, ids, match):
+    with pytest.raises(ValueError, match=match):
+        load(ids, **npy_cfg(tmp_path, content))
+
+
+class Payload:
+    """Creates a file when it is unpickled by a careless reader."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return open, (self.path, 'w')
+
+
+def test_npy_malicious_pickle_is_refused(tmp_path):
+    target = tmp_path / 'pwned'
+    cfg = npy_cfg(tmp_path, {'a': Payload(target)})
+    with pytest.raises(ValueError, match=r'labels\.npy: refused.*io\.open'):
+        load(['a'], **cfg)
+    assert not target.exists()
+    # the payload is real
+    np.load(cfg['npy_file'], allow_pickle=True)
+    assert target.exists()
+
+
+@pytest.mark.parametrize('body, match', [
+    (b'cnumpy\nfrombuffer\n.', 'numpy.frombuffer'),
+    (b'cnumpy._core.multiarray\nscalar\n(cnumpy\ndtype\n(VO8\ntRS"a"\ntR.',
+     'object scalars'),
+    (b'cnumpy\ndtype\n(VV8\ntR.', "dtype 'V8' is not allowed"),
+    (b'c_codecs\nencode\n(Va\nVrot13\ntR.', "encoding 'rot13'"),
+    (b'', 'refused'),
+])
+def test_npy_crafted_streams_are_refused(tmp_path, body, match):
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        file, np.lib.format.header_data_from_array_1_0(np.array({})))
+    path = tmp_path / 'x.npy'
+    path.write_bytes(file.getvalue() + body)
+    with pytest.raises(ValueError, match=match):
+        load(['a'], type='NPYLabels', npy_file=str(path))
+
+
+def test_npy_not_an_npy_file(tmp_path):
+    path = tmp_path / 'x.npy'
+    path.write_text('hello, this is text')
+    with pytest.raises(ValueError, match=r'x\.npy: refused'):
+        load(['a'], type='NPYLabels', npy_file=str(path))
+    with pytest.raises(FileNotFoundError, match="npy_file 'nowhere.npy'"):
+        load(['a'], type='NPYLabels', npy_file='nowhere.npy')
+
+
+# --- MaskLabels -----------------------------------------------------------
+
+
+def test_mask(tmp_path):
+    cfg = dict(type='MaskLabels', mask_dir=str(tmp_path))
+    values = np.array([[0, 3, 3], [255, 1, 0]], dtype=np.uint8)
+    Image.fromarray(values).save(tmp_path / 'a.png')
+    palette = Image.frombytes('P', (3, 2), values.tobytes())
+    palette.putpalette(list(range(256)) * 3)
+    palette.save(tmp_path / 'p.png')
+    Image.fromarray(np.zeros((2, 2), np.uint8)).save(tmp_path / 'z.png')
+    assert load(['a', 'p', 'z'], **cfg) == {'a': (0, 2), 'p': (0, 2), 'z': ()}
+    with pytest.raises(
+            ValueError,
+            match=r'a\.png: value 255 is out of range; '
+            r'expected 0 \(background\), 1 to 3, or 3 '):
+        load(['a'], ignore_index=3, **cfg)
+    with pytest.raises(
+            ValueError, match="1 of 2 images .*: 'b'. Expected one"):
+        load(['a', 'b'], **cfg)
+    Image.new('RGB', (2, 2)).save(tmp_path / 'c.png')
+    with pytest.raises(ValueError, match=r'c\.png: expected an index mask'):
+        load(['c'], **cfg)
+    (tmp_path / 'd.png').write_text('x')
+    with pytest.raises(ValueError, match=r'd\.png: not a readable image'):
+        load(['d'], **cfg)
+
+
+@pytest.mark.skipif(not COCO_MINI.is_dir(), reason='coco-mini is not here')
+def test_masks_agree_with_json_on_coco_mini():
+    file = COCO_MINI / 'annotations' / 'instances_train2017_super.json'
+    classes = tuple(item['name']
+                    for item in json.loads(file.read_text())['categories'])
+    ids = sorted(p.stem for p in (COCO_MINI / 'train2017').glob('*.jpg'))
+    by_json = load(ids, classes, type='COCOJSONLabels', ann_file=str(file))
+    by_mask = load(
+        ids,
+        classes,
+        type='MaskLabels',
+        mask_dir=str(COCO_MINI / 'masks' / 'train2017'))
+    # a small object may be painted over, so a mask may show fewer classes
+    assert all(set(by_mask[i]) <= set(by_json[i]) for i in ids)
+    assert sum(map(len, by_mask.values())) > 100
