@@ -1,0 +1,6 @@
+"""Hooks: importing this package registers them with MMSegmentation."""
+from .channels_last_hook import ChannelsLastHook
+from .iter_seed_hook import IterSeedHook
+from .prototype_bank_hook import PrototypeBankHook
+
+__all__ = ['ChannelsLastHook', 'IterSeedHook', 'PrototypeBankHook']

@@ -1,0 +1,349 @@
+"""From images and a classifier to a prototype bank."""
+import logging
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmengine.dist import all_reduce, is_main_process
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+from mmengine.utils import track_iter_progress
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.registry import DATASETS
+from prettytable import PrettyTable
+from torch import Tensor
+from torch.utils.data import Dataset, Subset
+
+from mmlpcam.models import CAMHead
+from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
+                         select_context_prototypes, split_features)
+
+_SIDES = ('fg', 'bg')
+# A point is identified by (image, repeat, position); see _keys().
+_MAX_POSITIONS = 1 << 24
+_MAX_REPEATS = 1 << 10
+
+
+class _Points(NamedTuple):
+    feats: Tensor  # (N, D) float32, on the CPU
+    keys: Tensor  # (N, ) int64
+
+
+class PrototypeBuilder:
+    r"""Cluster local features per class and fill the prototype bank.
+
+    The steps of LPCAM Sec. 3.2 (https://arxiv.org/abs/2303.10334): split the
+    features of each image by the CAM of each of its classes, cluster both
+    sides per class over all images, and select centres with the classifier.
+    All ranks take part; each keeps the features of its share of the images.
+
+    Memory: at most ``2 x C x max_features_per_class x D x 4`` bytes over all
+    ranks, kept on the CPU; one class at a time goes to the device.
+
+    Args:
+        dataset (dict): Config of an :class:`ImageLabelDataset` whose
+            pipeline only loads the image (features come from images at
+            native size, without augmentation).
+        fg_thr (float): CAM value tau that splits foreground from context:
+            0.1 for PASCAL VOC, 0.25 for MS COCO. Defaults to 0.1.
+        mu_f (float): Foreground centres with a class score above it become
+            class prototypes. Defaults to 0.9.
+        mu_b (float): Context centres with a score below it become context
+            prototypes: 0.9 for PASCAL VOC, 0.5 for MS COCO. Defaults to 0.9.
+        mu_b_low (float): Context centres must score above it: 0.05 in the
+            official VOC code, 0 in the paper. Defaults to 0.
+        scales (Sequence[float]): Scales of the CAM. Defaults to
+            (1.0, 0.5, 1.5, 2.0).
+        flip (bool): Whether the CAM fuses mirror images. Defaults to True.
+        stride (int): Output stride of the backbone. Defaults to 16.
+        images_per_class (int, optional): Draw as many images per class, with
+            replacement, as the official COCO code does; an image drawn twice
+            counts twice. Defaults to None: all images.
+        max_features_per_class (int, optional): Bound on the features per
+            class and side, shared evenly by its images. Defaults to 20000;
+            None sets no bound, as in the official code.
+        backend (str): 'torch' or 'sklearn' (one process only). Defaults to
+            'torch'.
+        init (str): 'random' as in the official code, or 'k-means++'.
+            Defaults to 'random'.
+        tol (float): Stop rule of :func:`mmlpcam.ops.kmeans`. Defaults to 5.
+        max_iters (int): Cap on the rounds. Defaults to 300.
+        seed (int): Seed of all draws. Defaults to 0.
+        num_workers (int): Loader processes. Defaults to 2.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(self,
+                 dataset: dict,
+                 *,
+                 fg_thr: float = 0.1,
+                 mu_f: float = 0.9,
+                 mu_b: float = 0.9,
+                 mu_b_low: float = 0.,
+                 scales: Sequence[float] = (1.0, 0.5, 1.5, 2.0),
+                 flip: bool = True,
+                 stride: int = 16,
+                 images_per_class: int | None = None,
+                 max_features_per_class: int | None = 20000,
+                 backend: str = 'torch',
+                 init: str = 'random',
+                 tol: float = 5.,
+                 max_iters: int = 300,
+                 seed: int = 0,
+                 num_workers: int = 2) -> None:
+        for name, value in (('fg_thr', fg_thr), ('mu_f', mu_f), ('mu_b', mu_b),
+                            ('mu_b_low', mu_b_low)):
+            if not 0 <= value <= 1:
+                raise ValueError(f'`{name}` must lie in [0, 1], but is '
+                                 f'{value}')
+        if mu_b_low >= mu_b:
+            raise ValueError(f'`mu_b_low` {mu_b_low} must be below `mu_b` '
+                             f'{mu_b}, or no context can pass')
+        if backend not in ('torch', 'sklearn'):
+            raise ValueError("`backend` must be 'torch' or 'sklearn', but is "
+                             f'{backend!r}')
+        self.dataset = dataset
+        self.fg_thr = fg_thr
+        self.mu_f = mu_f
+        self.mu_b = mu_b
+        self.mu_b_low = mu_b_low
+        self.scales = scales
+        self.flip = flip
+        self.stride = stride
+        self.images_per_class = images_per_class
+        self.max_features_per_class = max_features_per_class
+        self.backend = backend
+        self.init = init
+        self.tol = tol
+        self.max_iters = max_iters
+        self.seed = seed
+        self.num_workers = num_workers
+
+    @torch.no_grad()
+    def build(self, model: EncoderDecoder) -> None:
+        """Fill the bank of the :class:`CAMHead` of a model.
+
+        The training mode of the model is restored afterwards.
+
+        Args:
+            model (EncoderDecoder): Model with a :class:`CAMHead` as decode
+                head or as an auxiliary head; not wrapped for distribution.
+        """
+        was_training = model.training
+        model.eval()
+        try:
+            head = find_cam_head(model)
+            dataset = DATASETS.build(self.dataset)
+            points = self._collect(model, head, dataset)
+            self._fill(head, points, dataset.metainfo['classes'][1:])
+        finally:
+            model.train(was_training)
+
+    def _collect(self, model: EncoderDecoder, head: CAMHead,
+                 dataset: Dataset) -> dict[tuple[int, str], _Points]:
+        """Features of this rank per class and side."""
+        labels = [
+            dataset.get_data_info(i)['img_labels']
+            for i in range(len(dataset))
+        ]
+        repeats = draw_images(labels, head.num_classes - 1,
+                              self.images_per_class, self.seed)
+        quota = self._quota(repeats)
+        used = sorted({image for images in repeats for image in images})
+        if not used:
+            raise ValueError(
+                'none of the images for the prototypes has a label: check '
+                'the label source of PrototypeBankHook.dataset')
+        loader = Runner.build_dataloader(
+            dict(
+                batch_size=1,
+                num_workers=self.num_workers,
+                sampler=dict(
+                    type='DefaultSampler', shuffle=False, round_up=False),
+                dataset=Subset(dataset, used)))
+        feats, keys = defaultdict(list), defaultdict(list)
+        progress = is_main_process() and sys.stdout.isatty()
+        for batch in track_iter_progress(loader) if progress else loader:
+            data = model.data_preprocessor(batch)
+            sample = data['data_samples'][0]
+            image, present = sample.sample_idx, sample.img_labels
+            local = head.local_features(model.extract_feat(data['inputs']))[0]
+            cams = head.multi_scale_maps(
+                model.extract_feat,
+                data['inputs'],
+                present,
+                map_types=['cam'],
+                scales=self.scales,
+                flip=self.flip,
+                stride=self.stride)['cam'][0][0]
+            flat = local.flatten(1).t()
+            for cam, label in zip(cams, present):
+                if image not in repeats[label]:
+                    continue
+                split = split_features(local, cam, self.fg_thr)
+                for side, positions in zip(_SIDES, split):
+                    # by image, so that the ranks do not matter
+                    rng = np.random.default_rng(
+                        [self.seed, image, label,
+                         _SIDES.index(side)])
+                    for repeat in range(repeats[label][image]):
+                        chosen = _subsample(positions.cpu(), quota[label], rng)
+                        feats[label, side].append(flat[chosen.to(
+                            flat.device)].float().cpu())
+                        keys[label, side].append(_keys(image, repeat, chosen))
+        return {
+            key: _Points(torch.cat(feats[key]), torch.cat(keys[key]))
+            for key in feats
+        }
+
+    def _quota(self, repeats: list[dict[int, int]]) -> list[int | None]:
+        """Features that one image may give to a class and side."""
+        if self.max_features_per_class is None:
+            return [None] * len(repeats)
+        return [
+            max(self.max_features_per_class // max(sum(images.values()), 1), 1)
+            for images in repeats
+        ]
+
+    def _fill(self, head: CAMHead, points: dict[tuple[int, str], _Points],
+              classes: Sequence[str]) -> None:
+        table = PrettyTable([
+            'class', 'features', 'centres', 'prototypes', 'context features',
+            'context centres', 'context prototypes'
+        ])
+        without = dict(prototypes=[], context=[])
+        weight = head.weight.detach()
+        for label, name in enumerate(classes):
+            fg, num_fg = self._cluster(head, points.pop((label, 'fg'), None))
+            bg, num_bg = self._cluster(head, points.pop((label, 'bg'), None))
+            kept = fg[select_class_prototypes(fg, weight, label, self.mu_f)]
+            context = bg[select_context_prototypes(bg, weight, label,
+                                                   self.mu_b, self.mu_b_low)]
+            head.bank.set_class(label, kept, context)
+            table.add_row([
+                name, num_fg,
+                len(fg),
+                len(kept), num_bg,
+                len(bg),
+                len(context)
+            ])
+            if not len(kept):
+                without['prototypes'].append(name)
+            elif not len(context):
+                without['context'].append(name)
+        print_log(f'prototype bank:\n{table}', logger='current')
+        if without['prototypes']:
+            print_log(
+                f'{", ".join(without["prototypes"])}: no foreground feature, '
+                'so these maps will be empty; either no image has the label, '
+                f'or its CAM never exceeds fg_thr {self.fg_thr}',
+                logger='current',
+                level=logging.WARNING)
+        if without['context']:
+            print_log(
+                f'{", ".join(without["context"])}: no context prototype, so '
+                'nothing is subtracted from these maps, which then cover much '
+                'of the image; context needs a score between mu_b_low '
+                f'{self.mu_b_low} and mu_b {self.mu_b}',
+                logger='current',
+                level=logging.WARNING)
+
+    def _cluster(self, head: CAMHead,
+                 points: _Points | None) -> tuple[Tensor, int]:
+        """Centres (K, D) and the number of points of all ranks."""
+        device = head.weight.device
+        if points is None:
+            points = _Points(
+                torch.zeros(0, head.in_channels),
+                torch.zeros(0, dtype=torch.int64))
+        feats = points.feats.to(device)
+        total = torch.tensor([len(feats)], device=device)
+        all_reduce(total)
+        room = head.bank.class_valid.shape[1]
+        if self.backend == 'sklearn':
+            result = kmeans_sklearn(
+                feats,
+                room,
+                init=self.init,
+                max_iters=self.max_iters,
+                seed=self.seed)
+        else:
+            result = kmeans(
+                feats,
+                room,
+                init=self.init,
+                tol=self.tol,
+                max_iters=self.max_iters,
+                seed=self.seed,
+                keys=points.keys.to(device))
+        return result.centers, int(total)
+
+
+def draw_images(labels: Sequence[Sequence[int]], num_classes: int,
+                images_per_class: int | None,
+                seed: int) -> list[dict[int, int]]:
+    """Choose the images whose features are clustered.
+
+    Args:
+        labels (Sequence[Sequence[int]]): Foreground classes of each image.
+        num_classes (int): Number of foreground classes.
+        images_per_class (int, optional): Draws per class, with replacement;
+            None takes every image of the class once.
+        seed (int): Seed of the draws.
+
+    Returns:
+        list[dict[int, int]]: For each class, how often each image counts.
+    """
+    members = [[] for _ in range(num_classes)]
+    for image, present in enumerate(labels):
+        for label in present:
+            members[label].append(image)
+    if images_per_class is None:
+        return [dict.fromkeys(images, 1) for images in members]
+    rng = np.random.RandomState(seed)
+    repeats = []
+    for images in members:
+        drawn = rng.choice(images, images_per_class) if images else []
+        repeats.append({
+            int(i): int(n)
+            for i, n in zip(*np.unique(drawn, return_counts=True))
+        })
+    return repeats
+
+
+def find_cam_head(model: EncoderDecoder) -> CAMHead:
+    """Find the one CAMHead of a segmentor.
+
+    Args:
+        model (EncoderDecoder): Any segmentor.
+
+    Returns:
+        CAMHead: Its decode head or auxiliary head.
+
+    Raises:
+        TypeError: If it has none, or several.
+    """
+    heads = [m for m in model.modules() if isinstance(m, CAMHead)]
+    if len(heads) != 1:
+        raise TypeError(
+            f'expected one CAMHead in {type(model).__name__}, but found '
+            f'{len(heads)}: make it the decode_head of a CAMSegmentor or an '
+            'auxiliary_head of the segmentor')
+    return heads[0]
+
+
+def _subsample(positions: Tensor, quota: int | None,
+               rng: np.random.Generator) -> Tensor:
+    if quota is None or len(positions) <= quota:
+        return positions
+    chosen = rng.choice(len(positions), quota, replace=False)
+    return positions[torch.from_numpy(np.sort(chosen))]
+
+
+def _keys(image: int, repeat: int, positions: Tensor) -> Tensor:
+    return (image * _MAX_REPEATS + repeat) * _MAX_POSITIONS + positions

@@ -1,0 +1,97 @@
+"""Test loop that makes only the labels that are missing."""
+import hashlib
+import logging
+
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner, TestLoop
+from mmseg.registry import LOOPS
+from torch import nn
+from torch.utils.data import DataLoader, Subset
+
+from mmlpcam.evaluation import PseudoLabelWriter
+
+
+@LOOPS.register_module()
+class PseudoLabelLoop(TestLoop):
+    """Run a test for the images that a :class:`PseudoLabelWriter` lacks.
+
+    Args:
+        runner (Runner): The runner.
+        dataloader (dict): Config whose dataset has ``image_ids``, such as
+            :class:`ImageLabelDataset`.
+        evaluator (dict | list): The writer alone: another metric would only
+            see the images that were missing.
+        fp16 (bool): Whether to run in half precision. Defaults to False.
+
+    Raises:
+        ValueError: If the evaluator holds another metric.
+    """
+
+    def __init__(self,
+                 runner: Runner,
+                 dataloader: dict,
+                 evaluator: dict | list,
+                 fp16: bool = False) -> None:
+        super().__init__(runner, dataloader, evaluator, fp16=fp16)
+        metrics = self.evaluator.metrics
+        if len(metrics) != 1 or not isinstance(metrics[0], PseudoLabelWriter):
+            raise ValueError(
+                'PseudoLabelLoop takes one PseudoLabelWriter, but got '
+                f'{[type(metric).__name__ for metric in metrics]}: score maps '
+                'in a stage of their own')
+        self._dataloader_cfg = dataloader
+
+    def run(self) -> dict:
+        """Write the missing labels.
+
+        Returns:
+            dict: Metrics of the writer.
+        """
+        writer = self.evaluator.metrics[0]
+        model = self.runner.model
+        model = model.module if is_model_wrapper(model) else model
+        writer.open(
+            dict(model=model_digest(model), test_cfg=dict(model.test_cfg)))
+        dataset = self.dataloader.dataset
+        # one rank decides, since others may already be writing
+        missing = [[
+            index for index, image_id in enumerate(dataset.image_ids)
+            if not writer.is_written(image_id)
+        ] if is_main_process() else None]
+        broadcast_object_list(missing)
+        print_log(
+            f'{len(dataset) - len(missing[0])} of {len(dataset)} labels are '
+            f'there already; {len(missing[0])} to make',
+            logger='current',
+            level=logging.INFO)
+        self.dataloader = self._build_dataloader(missing[0])
+        return super().run()
+
+    def _build_dataloader(self, indices: list[int]) -> DataLoader:
+        remaining = Subset(self.dataloader.dataset, indices)
+        remaining.metainfo = self.dataloader.dataset.metainfo
+        if not indices:  # samplers refuse an empty dataset
+            return DataLoader(remaining)
+        return Runner.build_dataloader(
+            {
+                **self._dataloader_cfg, 'dataset': remaining
+            },
+            seed=self.runner.seed)
+
+
+def model_digest(model: nn.Module) -> str:
+    """Hash the parameters and buffers of a model.
+
+    Args:
+        model (nn.Module): Any module.
+
+    Returns:
+        str: The first 16 hexadecimal digits of a SHA-256 digest.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,370 @@
+"""Several MMEngine runs as one: classifier, labels, segmentor."""
+import copy
+import gc
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import barrier, is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.runner import Runner, find_latest_checkpoint
+from mmseg.registry import DATASETS, RUNNERS
+from torch import nn
+
+from mmlpcam.utils import check_writable, read_json, write_json
+from .distributed import init_distributed
+
+_PREFIX = 'stage://'
+_FINAL_STAGE = 'segmentor'
+_STAGE_KEYS = ('name', 'config', 'task')
+# Settings that say where and how loudly a run happens, not what it computes.
+_IRRELEVANT = ('work_dir', 'resume', 'launcher', 'log_level', 'env_cfg',
+               'visualizer', 'vis_backends', 'log_processor', 'stages',
+               'runner_type', 'experiment_name', 'model_wrapper_cfg',
+               'custom_imports')
+# The main config sets these for all stages, unless a stage sets its own.
+_INHERITED = ('launcher', 'env_cfg', 'log_level', 'randomness',
+              'model_wrapper_cfg')
+
+
+@RUNNERS.register_module()
+class StagedRunner:
+    """Run the stages that a config names, then the config itself.
+
+    Set ``runner_type='StagedRunner'`` and ``stages``, a list of dicts with
+
+    - name (str): Name of the stage and of its folder in the work dir.
+    - config (str): Config file of the stage.
+    - task (str): 'train' or 'test'.
+    - anything else: overrides, merged into that config.
+
+    Each stage is an ordinary MMEngine run in ``<work_dir>/<name>``; the
+    config itself trains last, in ``<work_dir>``. A string that starts with
+    ``stage://<name>/`` stands for a file in the folder of an earlier stage;
+    ``stage://<name>/last_checkpoint`` is its last checkpoint.
+
+    A finished stage is skipped, an interrupted one continues from its last
+    checkpoint, without any flag: the same command again carries on. A stage
+    is never mixed with another configuration: if that of a started stage has
+    changed, an error names the keys.
+
+    Args:
+        cfg (Config): The main config, with ``work_dir`` set.
+
+    Raises:
+        ValueError: If the stages are not well-formed.
+        PermissionError: If the work dir cannot be written to.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        self.cfg = copy.deepcopy(cfg)
+        check_writable(self.cfg.work_dir)
+        init_distributed(self.cfg)
+        self.stages = self._load_stages()
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> 'StagedRunner':
+        """Build the runner, as MMEngine's registry does.
+
+        Args:
+            cfg (Config): The main config.
+
+        Returns:
+            StagedRunner: The runner.
+        """
+        return cls(cfg)
+
+    def train(self) -> nn.Module | None:
+        """Run all stages that are not finished.
+
+        Returns:
+            nn.Module: The trained model of the last stage; None if all
+            stages were finished before.
+        """
+        self._check_datasets()
+        model = None
+        for number, stage in enumerate(self.stages, 1):
+            title = f'stage {number}/{len(self.stages)} {stage.name!r}'
+            if stage.is_finished():
+                _say(f'{title} is finished: skipped ({stage.work_dir})')
+                continue
+            _say(f'{title} starts in {stage.work_dir}')
+            model = stage.run()
+            _say(f'{title} is done')
+        if model is None:
+            _say(f'nothing to do: all stages in {self.cfg.work_dir} are '
+                 'finished')
+        return model
+
+    def _load_stages(self) -> list['Stage']:
+        main = self.cfg
+        work_dir = Path(main.work_dir).absolute()
+        stages: list[Stage] = []
+        for entry in main.get('stages', []):
+            if any(not entry.get(key) for key in _STAGE_KEYS):
+                raise ValueError(
+                    f'each stage needs {", ".join(_STAGE_KEYS)}, but got '
+                    f'{dict(entry)}')
+            name = entry['name']
+            if name in {_FINAL_STAGE, *(s.name
+                                        for s in stages)} or '/' in name:
+                raise ValueError(
+                    f'stage name {name!r} holds a slash or is taken '
+                    f'({_FINAL_STAGE!r} is the main config itself)')
+            cfg = Config.fromfile(entry['config'])
+            cfg.merge_from_dict({
+                key: copy.deepcopy(entry[key])
+                for key in entry if key not in _STAGE_KEYS
+            })
+            for key in _INHERITED:
+                if key in main and key not in entry:
+                    cfg[key] = copy.deepcopy(main[key])
+            cfg.work_dir = str(work_dir / name)
+            stages.append(Stage(name, entry['task'], cfg, stages))
+        final = copy.deepcopy(main)
+        final.work_dir = str(work_dir)
+        stages.append(Stage(_FINAL_STAGE, 'train', final, stages))
+        return stages
+
+    def _check_datasets(self) -> None:
+        """Meet bad input before the first stage rather than hours later."""
+        for stage in self.stages:
+            if stage.is_finished():
+                continue
+            for split in ('train', 'val', 'test'):
+                loader = stage.cfg.get(f'{split}_dataloader')
+                if loader and not _has_reference(loader['dataset']):
+                    # pipelines are built from the default scope
+                    DATASETS.build(
+                        dict(
+                            copy.deepcopy(loader['dataset']),
+                            _scope_=stage.cfg.get('default_scope', 'mmseg')))
+
+
+class Stage:
+    """One run of a :class:`StagedRunner`.
+
+    Args:
+        name (str): Name of the stage.
+        task (str): 'train' or 'test'.
+        cfg (Config): Its config, with references to resolve.
+        earlier (Sequence[Stage]): The stages before.
+
+    Raises:
+        ValueError: If the task is unknown, or a reference names no earlier
+            stage.
+    """
+
+    def __init__(self, name: str, task: str, cfg: Config,
+                 earlier: Sequence['Stage']) -> None:
+        if task not in ('train', 'test'):
+            raise ValueError(f"stage {name!r}: `task` must be 'train' or "
+                             f"'test', but is {task!r}")
+        self.name = name
+        self.task = task
+        self.cfg = cfg
+        self._folders = {stage.name: Path(stage.work_dir) for stage in earlier}
+        self._folders[name] = Path(cfg.work_dir)
+        self._settings = _relevant_settings(cfg)
+        self._chain = [stage.digest for stage in earlier[-1:]]
+        _walk(copy.deepcopy(cfg._cfg_dict), self._check_reference)
+
+    @property
+    def work_dir(self) -> str:
+        """str: Folder of the stage."""
+        return self.cfg.work_dir
+
+    @property
+    def state_file(self) -> Path:
+        """Path: What is known about the stage from earlier runs."""
+        return Path(self.work_dir) / 'stage.json'
+
+    @property
+    def digest(self) -> str:
+        """str: Digest of its settings and those of all stages before."""
+        return _digest([self._settings, self._chain])
+
+    def is_finished(self) -> bool:
+        """Whether the stage was run to its end with these settings.
+
+        Raises:
+            RuntimeError: If it was started with other settings.
+        """
+        if not self.state_file.exists():
+            return False
+        state = read_json(self.state_file)
+        if state['digest'] != self.digest:
+            changed = _changed_keys(state['settings'], self._settings)
+            reason = (f'its settings differ in {", ".join(changed)}'
+                      if changed else 'a stage before it has changed')
+            raise RuntimeError(
+                f'stage {self.name!r} in {self.work_dir} was started with '
+                f'another configuration: {reason}. Choose another --work-dir, '
+                f'or remove {self.state_file.parent} to run it anew')
+        return state['finished']
+
+    def run(self) -> nn.Module | None:
+        """Run or continue the stage.
+
+        Returns:
+            nn.Module | None: The model after training.
+        """
+        cfg = copy.deepcopy(self.cfg)
+        cfg._cfg_dict = _walk(cfg._cfg_dict, self._resolve)
+        cfg.experiment_name = f'{self.name}_{Path(self.work_dir).name}'
+        if is_main_process():
+            self._write_state(finished=False)
+        barrier()
+        metrics = _LastMetrics()
+        if self.task == 'train':
+            checkpoint = last_checkpoint(self.work_dir)
+            cfg.resume = checkpoint is not None
+            if checkpoint is not None:
+                cfg.load_from = checkpoint
+            runner = Runner.from_cfg(cfg)
+            runner.register_hook(metrics)
+            model = runner.train()
+        else:
+            cfg.resume = False
+            for key in ('train_dataloader', 'train_cfg', 'optim_wrapper',
+                        'param_scheduler', 'val_dataloader', 'val_cfg',
+                        'val_evaluator'):
+                cfg.pop(key, None)
+            runner = Runner.from_cfg(cfg)
+            runner.register_hook(metrics)
+            model = None
+            runner.test()
+        barrier()
+        if is_main_process():
+            self._write_state(finished=True, metrics=metrics.values)
+        barrier()
+        del runner
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return model
+
+    def _check_reference(self, text: str) -> str:
+        if text.startswith(_PREFIX):
+            name = text[len(_PREFIX):].partition('/')[0]
+            if name not in self._folders:
+                raise ValueError(
+                    f'{text!r} in the config of stage {self.name!r} must name '
+                    f'one of the stages so far: {list(self._folders)}')
+        return text
+
+    def _resolve(self, text: str) -> str:
+        if not text.startswith(_PREFIX):
+            return text
+        name, _, rest = text[len(_PREFIX):].partition('/')
+        if rest == 'last_checkpoint':
+            checkpoint = last_checkpoint(self._folders[name])
+            if checkpoint is None:
+                raise FileNotFoundError(
+                    f'stage {self.name!r} needs a checkpoint of stage '
+                    f'{name!r}, but {self._folders[name]} has none: '
+                    'give that stage a CheckpointHook')
+            return checkpoint
+        return str(self._folders[name] / rest)
+
+    def _write_state(self, finished: bool, metrics: dict | None = None):
+        write_json(
+            self.state_file,
+            dict(
+                name=self.name,
+                finished=finished,
+                digest=self.digest,
+                settings=self._settings,
+                metrics=metrics or {}))
+
+
+class _LastMetrics(Hook):
+    """Remember what the last evaluation of a run returned."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, float] = {}
+
+    def _keep(self, metrics: dict | None) -> None:
+        self.values = {
+            key: float(value)
+            for key, value in (metrics or {}).items()
+        }
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        self._keep(metrics)
+
+    def after_test_epoch(self, runner, metrics=None) -> None:
+        self._keep(metrics)
+
+
+def last_checkpoint(folder: str | os.PathLike) -> str | None:
+    """Find the last whole checkpoint of a run.
+
+    MMEngine names a checkpoint in ``last_checkpoint`` once it is written.
+
+    Args:
+        folder (str | os.PathLike): Work dir of the run. It may have moved
+            since.
+
+    Returns:
+        str | None: File name, or None if there is none.
+    """
+    if not (Path(folder) / 'last_checkpoint').exists():
+        return None
+    name = Path(find_latest_checkpoint(str(folder)) or '').name
+    checkpoint = Path(folder) / name
+    return str(checkpoint) if checkpoint.is_file() else None
+
+
+def _say(message: str) -> None:
+    print_log(message, logger='current', level=logging.INFO)
+
+
+def _walk(node: Any, change: Any) -> Any:
+    """Apply a function to all strings of a config."""
+    if isinstance(node, dict):
+        for key in list(node):
+            node[key] = _walk(node[key], change)
+        return node
+    if isinstance(node, list | tuple):
+        return type(node)(_walk(item, change) for item in node)
+    return change(node) if isinstance(node, str) else node
+
+
+def _has_reference(node: Any) -> bool:
+    found = []
+    _walk(
+        copy.deepcopy(node),
+        lambda text: found.append(text.startswith(_PREFIX)) or text)
+    return any(found)
+
+
+def _relevant_settings(cfg: Config) -> dict:
+    settings = {
+        key: value
+        for key, value in cfg.to_dict().items() if key not in _IRRELEVANT
+    }
+    return json.loads(json.dumps(settings, default=repr, sort_keys=True))
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _changed_keys(old: Any, new: Any, prefix: str = '') -> list[str]:
+    """Dotted names of the settings that differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            name for key in sorted({*old, *new}, key=str)
+            for name in _changed_keys(
+                old.get(key), new.get(key), f'{prefix}.{key}')
+        ]
+    return [] if old == new else [prefix.lstrip('.') or 'everything']

@@ -1,0 +1,289 @@
+"""Scores of activation maps over a grid of background thresholds."""
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from mmseg.registry import METRICS
+from prettytable import PrettyTable
+from torch import Tensor
+
+from mmlpcam.utils import write_json
+
+_MAP_NAMES = dict(cam='CAM', lpcam_f='LPCAM-F', lpcam='LPCAM')
+
+
+class AreaCounts(NamedTuple):
+    """Pixel counts of one image, or sums over images.
+
+    T thresholds cut the scores into T + 1 bins; bin b holds the pixels that
+    are foreground at the first b thresholds.
+
+    Attributes:
+        labels (np.ndarray): (n, ) mask values of the mapped classes.
+        predicted (np.ndarray): (n, T + 1) pixels that prefer the class.
+        correct (np.ndarray): (n, T + 1) those of them that are the class.
+        background (np.ndarray): (T + 1, ) pixels that are background.
+        truth (np.ndarray): (C + 1, ) pixels of each class in the mask.
+    """
+    labels: np.ndarray
+    predicted: np.ndarray
+    correct: np.ndarray
+    background: np.ndarray
+    truth: np.ndarray
+
+
+def count_areas(maps: Tensor, labels: Sequence[int], truth: Tensor,
+                thresholds: Tensor, num_classes: int,
+                ignore_index: int) -> AreaCounts:
+    """Count what all thresholds need in one pass over the pixels.
+
+    Args:
+        maps (Tensor): Maps of the n mapped classes, (n, H, W), in [0, 1].
+        labels (Sequence[int]): Their 0-based foreground classes.
+        truth (Tensor): True mask (H, W), int64, 0 is background.
+        thresholds (Tensor): Ascending background scores, (T, ).
+        num_classes (int): Number of classes with the background.
+        ignore_index (int): Mask value that is not scored.
+
+    Returns:
+        AreaCounts: Counts of this image.
+    """
+    scored = truth != ignore_index
+    truth = truth[scored]
+    num_bins = len(thresholds) + 1
+    if len(labels):
+        # ties go to the lower class, and to the background before that
+        score, winner = maps[:, scored].max(0)
+        bins = torch.bucketize(score, thresholds)
+    else:
+        winner = bins = torch.zeros_like(truth)
+
+    def histogram(rows: Tensor, keep: Tensor, num_rows: int) -> np.ndarray:
+        index = rows[keep] * num_bins + bins[keep]
+        return torch.bincount(
+            index, minlength=num_rows * num_bins).view(num_rows,
+                                                       num_bins).cpu().numpy()
+
+    if len(labels):
+        values = torch.tensor([c + 1 for c in labels], device=truth.device)
+        everywhere = torch.ones_like(truth, dtype=torch.bool)
+        predicted = histogram(winner, everywhere, len(labels))
+        correct = histogram(winner, values[winner] == truth, len(labels))
+        values = values.cpu().numpy()
+    else:
+        predicted = correct = np.zeros((0, num_bins), np.int64)
+        values = np.zeros(0, np.int64)
+    background = histogram(torch.zeros_like(truth), truth == 0, 1)[0]
+    if len(truth) and int(truth.max()) >= num_classes:
+        raise ValueError(
+            f'the mask holds class {int(truth.max())}, but there are only '
+            f'{num_classes} classes with the background (and {ignore_index} '
+            'is ignored)')
+    return AreaCounts(
+        values, predicted, correct, background,
+        torch.bincount(truth, minlength=num_classes).cpu().numpy())
+
+
+def threshold_scores(counts: Sequence[AreaCounts],
+                     num_classes: int) -> dict[str, np.ndarray]:
+    """Turn counts into scores at each threshold.
+
+    Args:
+        counts (Sequence[AreaCounts]): Counts of all images.
+        num_classes (int): Number of classes with the background.
+
+    Returns:
+        dict[str, np.ndarray]: float64 shares in [0, 1] of shape (T, C + 1):
+        'IoU', 'FP' and 'FN' (false positives and negatives as shares of the
+        union of prediction and truth, as in Table 1 of the LPCAM paper),
+        'Precision' and 'Recall'. NaN where a class neither occurs nor is
+        predicted.
+    """
+    num_bins = len(counts[0].background)
+    predicted = np.zeros((num_classes, num_bins), np.int64)
+    correct = np.zeros((num_classes, num_bins), np.int64)
+    background = np.zeros(num_bins, np.int64)
+    truth = np.zeros(num_classes, np.int64)
+    for image in counts:
+        predicted[image.labels] += image.predicted
+        correct[image.labels] += image.correct
+        background += image.background
+        truth += image.truth
+    all_pixels = truth.sum()
+    # foreground at threshold t: all bins above t
+    predicted = predicted[:, ::-1].cumsum(1)[:, ::-1][:, 1:]
+    correct = correct[:, ::-1].cumsum(1)[:, ::-1][:, 1:]
+    predicted[0] = all_pixels - predicted[1:].sum(0)
+    correct[0] = background.cumsum()[:-1]
+    predicted, correct = predicted.T, correct.T
+    union = predicted + truth - correct
+    with np.errstate(invalid='ignore', divide='ignore'):
+        return dict(
+            IoU=correct / union,
+            FP=(predicted - correct) / union,
+            FN=(truth - correct) / union,
+            Precision=correct / predicted,
+            Recall=correct / truth)
+
+
+@METRICS.register_module()
+class CAMIoUMetric(BaseMetric):
+    """Score maps against true masks at all background thresholds at once.
+
+    mIoU, precision and recall are means over all classes with the
+    background; FP and FN are means over the foreground classes. The LPCAM
+    paper does not say so, but only this reading makes the rows of its
+    Table 1 add up.
+
+    The best threshold is chosen on the very images that are scored, with
+    their masks: it is a comparison of maps, not a fair choice of a
+    hyper-parameter, and the printed table says on which split it was made.
+
+    Args:
+        thresholds (Sequence[float]): Ascending background scores. Defaults to
+            0, 0.01, …, 0.6 given as (start, stop, step).
+        score_thr (float | str): Threshold of the reported numbers; 'best'
+            takes the one with the highest mIoU for each map type. Defaults
+            to 'best'.
+        split (str): Name of the scored images, for the report. Defaults to
+            'the scored split'.
+        ignore_index (int): Mask value that is not scored. Defaults to 255.
+        out_file (str, optional): JSON file for all scores. Defaults to None.
+        collect_device (str): 'cpu' or 'gpu'. Defaults to 'cpu'.
+        prefix (str, optional): Prefix of the metric names. Defaults to None.
+    """
+    default_prefix = 'seed'
+
+    def __init__(self,
+                 thresholds: tuple[float, float, float] = (0., 0.6, 0.01),
+                 score_thr: float | str = 'best',
+                 split: str = 'the scored split',
+                 ignore_index: int = 255,
+                 out_file: str | None = None,
+                 collect_device: str = 'cpu',
+                 prefix: str | None = None) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        start, stop, step = thresholds
+        if not 0 <= start <= stop or step <= 0:
+            raise ValueError('expected `thresholds` (start, stop, step) with '
+                             f'0 <= start <= stop, but got {thresholds}')
+        num = int(round((stop - start) / step)) + 1
+        self.thresholds = np.round(start + step * np.arange(num), 6)
+        if score_thr != 'best':
+            score_thr = float(score_thr)
+            if not np.isclose(self.thresholds, score_thr).any():
+                raise ValueError(
+                    f'`score_thr` {score_thr} is not on the grid from {start} '
+                    f'to {stop} in steps of {step}')
+        self.score_thr = score_thr
+        self.split = split
+        self.ignore_index = ignore_index
+        self.out_file = out_file
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Count the areas of a batch.
+
+        Args:
+            data_batch (Any): Not needed.
+            data_samples (Sequence[dict]): Predictions of
+                :class:`CAMSegmentor` with ``gt_sem_seg``.
+        """
+        num_classes = len(self.dataset_meta['classes'])
+        for sample in data_samples:
+            if 'gt_sem_seg' not in sample:
+                raise KeyError(
+                    f'{sample.get("img_path")} has no true mask: add '
+                    'LoadAnnotations to the pipeline, or take CAMIoUMetric '
+                    'out of the evaluator')
+            truth = sample['gt_sem_seg']['data'].squeeze(0)
+            counts = {}
+            for map_type, maps in sample['activation'].items():
+                # the grid is compared in the precision of the maps
+                thresholds = torch.as_tensor(
+                    self.thresholds, dtype=maps.dtype, device=maps.device)
+                counts[map_type] = count_areas(maps, sample['img_labels'],
+                                               truth.to(maps.device),
+                                               thresholds, num_classes,
+                                               self.ignore_index)
+            self.results.append(counts)
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Sum up, print the tables and return the scores.
+
+        Args:
+            results (list): Counts of all images.
+
+        Returns:
+            dict[str, float]: For each map type `m`: '`m`/mIoU', '`m`/FP',
+            '`m`/FN', '`m`/Precision', '`m`/Recall' in percent and
+            '`m`/thr'.
+        """
+        if not results:
+            raise ValueError('no image was scored: the dataset is empty')
+        classes = self.dataset_meta['classes']
+        metrics, report = {}, {}
+        summary = PrettyTable(
+            ['map', 'bg_thr', 'mIoU', 'FP', 'FN', 'Precision', 'Recall'])
+        per_class = PrettyTable()
+        per_class.add_column('class', list(classes))
+        for map_type in results[0]:
+            # BaseMetric turns named tuples into plain ones
+            counts = [AreaCounts(*image[map_type]) for image in results]
+            scores = threshold_scores(counts, len(classes))
+            means = {
+                name: np.round(100 * np.nanmean(value, axis=1), 2)
+                for name, value in (('mIoU',
+                                     scores['IoU']), ('FP', scores['FP'][:,
+                                                                         1:]),
+                                    ('FN', scores['FN'][:, 1:]),
+                                    ('Precision', scores['Precision']),
+                                    ('Recall', scores['Recall']))
+            }
+            if self.score_thr == 'best':
+                pick = int(means['mIoU'].argmax())
+            else:
+                pick = int(abs(self.thresholds - self.score_thr).argmin())
+            name = _MAP_NAMES.get(map_type, map_type)
+            row = {key: float(value[pick]) for key, value in means.items()}
+            summary.add_row([name, f'{self.thresholds[pick]:.2f}'] +
+                            [f'{value:.2f}' for value in row.values()])
+            per_class.add_column(f'{name} IoU', _percent(scores['IoU'][pick]))
+            metrics.update({
+                f'{map_type}/{key}': value
+                for key, value in row.items()
+            })
+            metrics[f'{map_type}/thr'] = float(self.thresholds[pick])
+            report[map_type] = dict(
+                bg_thr=float(self.thresholds[pick]),
+                **row,
+                class_IoU=dict(zip(classes, _percent(scores['IoU'][pick]))),
+                grid={
+                    k: v.tolist()
+                    for k, v in means.items()
+                })
+        how = ('each at its best threshold, tuned with the masks of '
+               if self.score_thr == 'best' else
+               f'at bg_thr {self.score_thr} on ') + self.split
+        print_log(
+            f'maps of {len(results)} images, {how}:\n{summary}\n{per_class}',
+            logger='current')
+        if self.out_file is not None:
+            write_json(
+                self.out_file,
+                dict(
+                    split=self.split,
+                    tuned_on_split=self.score_thr == 'best',
+                    num_images=len(results),
+                    thresholds=self.thresholds.tolist(),
+                    maps=report))
+        return metrics
+
+
+def _percent(values: np.ndarray) -> list[float | None]:
+    return [
+        None if np.isnan(value) else round(100 * float(value), 2)
+        for value in values
+    ]

@@ -1,0 +1,159 @@
+"""Masks and maps on disk."""
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.dist import barrier, is_main_process
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from mmseg.registry import METRICS
+from PIL import Image
+
+from mmlpcam.utils import atomic_path, check_writable, read_json, write_json
+
+
+@METRICS.register_module()
+class PseudoLabelWriter(BaseMetric):
+    """Write the predicted mask of each image while a test loop runs.
+
+    ``out_dir/masks/<image id>.png`` holds class indices (uint8, 0 is the
+    background) with the palette of the dataset;
+    ``out_dir/maps/<image id>.npz``, where asked for, holds ``labels`` (n, )
+    int64 and ``maps`` (n, h, w) float32 in [0, 1];
+    ``out_dir/manifest.json`` says how they were made and whether all are
+    there. The image id is the path of the image below its folder, without
+    extension.
+
+    Files appear whole or not at all, so a killed run leaves a usable folder.
+    With :class:`~mmlpcam.engine.PseudoLabelLoop` a second run makes only
+    what is missing, and refuses a folder that was made with other settings.
+
+    Args:
+        out_dir (str): Folder of the labels.
+        save_maps (str, optional): 'strided' saves the maps at a quarter of
+            the image size, 'full' at its size. Defaults to None.
+        collect_device (str): 'cpu' or 'gpu'. Defaults to 'cpu'.
+        prefix (str, optional): Prefix of the metric names. Defaults to None.
+
+    Raises:
+        PermissionError: If the folder cannot be written to.
+    """
+    default_prefix = 'labels'
+
+    def __init__(self,
+                 out_dir: str,
+                 save_maps: str | None = None,
+                 collect_device: str = 'cpu',
+                 prefix: str | None = None) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if save_maps not in (None, 'strided', 'full'):
+            raise ValueError("`save_maps` must be None, 'strided' or 'full', "
+                             f'but got {save_maps!r}')
+        self.out_dir = Path(out_dir)
+        self.save_maps = save_maps
+        self.settings: dict = {}
+        check_writable(self.out_dir)
+
+    @property
+    def manifest_file(self) -> Path:
+        """Path: Where the manifest lies."""
+        return self.out_dir / 'manifest.json'
+
+    def open(self, settings: dict) -> None:
+        """Start or continue a folder.
+
+        Args:
+            settings (dict): JSON-serialisable description of what decides
+                the files, such as a digest of the model.
+
+        Raises:
+            RuntimeError: If the folder was made with other settings.
+        """
+        self.settings = {**settings, 'save_maps': self.save_maps}
+        if is_main_process():
+            if self.manifest_file.exists():
+                found = read_json(self.manifest_file)['settings']
+                changed = sorted(key for key in {*found, *self.settings}
+                                 if found.get(key) != self.settings.get(key))
+                if changed:
+                    raise RuntimeError(
+                        f'{self.out_dir} holds labels that were made with '
+                        f'other settings ({", ".join(changed)}): choose '
+                        'another out_dir, or remove that folder to make '
+                        'them anew')
+            # what a killed run was writing
+            for leftover in self.out_dir.rglob('.tmp-*'):
+                leftover.unlink()
+            self._write_manifest(complete=False)
+        barrier()
+
+    def is_written(self, image_id: str) -> bool:
+        """Whether all files of an image are there.
+
+        Args:
+            image_id (str): Path below the image folder without extension.
+        """
+        return all(path.exists() for path in self._files(image_id))
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Write the files of a batch.
+
+        Args:
+            data_batch (Any): Not needed.
+            data_samples (Sequence[dict]): Predictions with ``image_id`` and
+                ``pred_sem_seg``, and, for maps, ``activation`` and
+                ``strided_activation``.
+        """
+        palette = np.asarray(self.dataset_meta['palette'], np.uint8)
+        for sample in data_samples:
+            mask_file, *map_files = self._files(sample['image_id'])
+            for map_file in map_files:
+                field = ('activation'
+                         if self.save_maps == 'full' else 'strided_activation')
+                maps = next(iter(sample[field].values()))
+                with atomic_path(map_file) as tmp:
+                    np.savez(
+                        tmp,
+                        labels=np.asarray(sample['img_labels'], np.int64),
+                        maps=maps.cpu().numpy())
+            mask = sample['pred_sem_seg']['data'][0].cpu().numpy()
+            image = Image.fromarray(mask.astype(np.uint8)).convert('P')
+            image.putdata(mask.astype(np.uint8).ravel())
+            image.putpalette(palette.ravel().tolist())
+            with atomic_path(mask_file) as tmp:
+                image.save(tmp)
+            self.results.append(sample['image_id'])
+
+    def compute_metrics(self, results: list) -> dict[str, int]:
+        """Complete the manifest.
+
+        Args:
+            results (list): Ids of the images written in this run.
+
+        Returns:
+            dict[str, int]: 'written', the images written in this run.
+        """
+        self._write_manifest(complete=True)
+        print_log(
+            f'{len(set(results))} masks written to {self.out_dir / "masks"}',
+            logger='current',
+            level=logging.INFO)
+        return dict(written=len(set(results)))
+
+    def _files(self, image_id: str) -> list[Path]:
+        files = [self.out_dir / 'masks' / f'{image_id}.png']
+        if self.save_maps:
+            files.append(self.out_dir / 'maps' / f'{image_id}.npz')
+        return files
+
+    def _write_manifest(self, complete: bool) -> None:
+        masks = self.out_dir / 'masks'
+        write_json(
+            self.manifest_file,
+            dict(
+                complete=complete,
+                settings=self.settings,
+                classes=list(self.dataset_meta['classes']),
+                num_masks=sum(1 for _ in masks.rglob('*.png'))))

@@ -1,0 +1,6 @@
+"""Models: importing this package registers them with MMSegmentation."""
+from .cam_head import CAMHead
+from .cam_segmentor import CAMSegmentor
+from .prototype_bank import PrototypeBank
+
+__all__ = ['CAMHead', 'CAMSegmentor', 'PrototypeBank']

@@ -1,0 +1,153 @@
+"""Segmentor whose predictions are class activation maps."""
+import torch.nn.functional as F
+from mmengine.structures import PixelData
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from mmseg.utils import OptSampleList, SampleList
+from torch import Tensor
+
+_TEST_DEFAULTS = dict(
+    map_type='lpcam',
+    extra_map_types=(),
+    scales=(1.0, 0.5, 1.5, 2.0),
+    flip=True,
+    stride=16,
+    bg_thr=0.3,
+    use_image_labels=True)
+
+
+@MODELS.register_module()
+class CAMSegmentor(EncoderDecoder):
+    """Classifier that predicts masks from activation maps.
+
+    Trains as an :class:`EncoderDecoder` with a :class:`CAMHead` as
+    ``decode_head``. Predicts from several scales and mirror images of the
+    image (spatial test-time augmentation is its own, so the test pipeline
+    only loads the image), for the classes in ``img_labels`` of the sample.
+
+    ``test_cfg`` takes:
+
+    - map_type (str): Maps that give the mask: 'cam', 'lpcam_f' or 'lpcam'.
+      Defaults to 'lpcam'.
+    - extra_map_types (Sequence[str]): Further maps from the same features,
+      to be compared by :class:`CAMIoUMetric`. Defaults to ().
+    - scales (Sequence[float]): Defaults to (1.0, 0.5, 1.5, 2.0).
+    - flip (bool): Defaults to True.
+    - stride (int): Output stride of the backbone. Defaults to 16.
+    - bg_thr (float): Score of the background plane, in [0, 1]. Defaults to
+      0.3.
+    - use_image_labels (bool): False predicts the labels as well. Defaults to
+      True.
+
+    Predicted samples hold ``activation``, a :obj:`PixelData` with the maps
+    (n, H, W) of each map type; ``strided_activation``, the same at a quarter
+    of the size; ``img_labels``, the n classes in the order of the maps;
+    ``seg_logits`` (C + 1, H, W), the maps behind a background plane of
+    ``bg_thr``; and ``pred_sem_seg``, its argmax.
+
+    Raises:
+        ValueError: If ``test_cfg`` has a key that is not listed above.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        test_cfg = dict(self.test_cfg or {})
+        unknown = set(test_cfg) - set(_TEST_DEFAULTS)
+        if unknown:
+            raise ValueError(
+                f'unknown keys {sorted(unknown)} in model.test_cfg; '
+                f'CAMSegmentor takes {sorted(_TEST_DEFAULTS)}')
+        self.test_cfg = type(self.test_cfg or {})({
+            **_TEST_DEFAULTS,
+            **test_cfg
+        })
+
+    def predict(self,
+                inputs: Tensor,
+                data_samples: OptSampleList = None) -> SampleList:
+        """Predict maps and masks.
+
+        Args:
+            inputs (Tensor): Normalised images of shape (N, 3, H, W).
+            data_samples (list[:obj:`SegDataSample`], optional): Samples;
+                those with ``img_labels`` are mapped for these classes only.
+
+        Returns:
+            list[:obj:`SegDataSample`]: See the class.
+        """
+        cfg = self.test_cfg
+        if data_samples is None:
+            data_samples = [SegDataSample() for _ in inputs]
+        metas = [sample.metainfo for sample in data_samples]
+        if any(meta.get('flip') for meta in metas):
+            raise ValueError(
+                'CAMSegmentor fuses mirror images itself (test_cfg.flip): '
+                'take RandomFlip out of the test pipeline, or drop --tta')
+        inputs = _without_padding(inputs, metas)
+        labels = self.decode_head.image_labels(
+            self.extract_feat, inputs,
+            metas if cfg['use_image_labels'] else None)
+        classes = sorted(set().union(*labels))
+        map_types = dict.fromkeys((cfg['map_type'], *cfg['extra_map_types']))
+        if classes:
+            maps = self.decode_head.multi_scale_maps(
+                self.extract_feat,
+                inputs,
+                classes,
+                map_types=list(map_types),
+                scales=cfg['scales'],
+                flip=cfg['flip'],
+                stride=cfg['stride'])
+        else:
+            size = inputs.shape[-2:]
+            nothing = (inputs.new_zeros(len(inputs), 0, *size),
+                       inputs.new_zeros(
+                           len(inputs), 0, *(-(-e // 4) for e in size)))
+            maps = dict.fromkeys(map_types, nothing)
+        for i, (sample, present) in enumerate(zip(data_samples, labels)):
+            rows = [classes.index(label) for label in present]
+            size = sample.metainfo.get('ori_shape', inputs.shape[-2:])[:2]
+            full = {
+                name: _fit(pair[0][i, rows], size)
+                for name, pair in maps.items()
+            }
+            self._fill_sample(sample, present, full, {
+                name: pair[1][i, rows]
+                for name, pair in maps.items()
+            })
+        return data_samples
+
+    def _fill_sample(self, sample: SegDataSample, labels: tuple[int, ...],
+                     full: dict[str, Tensor], strided: dict[str,
+                                                            Tensor]) -> None:
+        maps = full[self.test_cfg['map_type']]
+        logits = maps.new_zeros(self.num_classes, *maps.shape[-2:])
+        logits[0] = self.test_cfg['bg_thr']
+        logits[[label + 1 for label in labels]] = maps
+        sample.set_metainfo(dict(img_labels=labels))
+        sample.set_data(
+            dict(
+                activation=PixelData(**full),
+                strided_activation=PixelData(**strided),
+                seg_logits=PixelData(data=logits),
+                # the first maximum wins: the background at equality
+                pred_sem_seg=PixelData(data=logits.argmax(0, keepdim=True))))
+
+
+def _without_padding(inputs: Tensor, metas: list[dict]) -> Tensor:
+    """Cut off what the data preprocessor added at the right and bottom."""
+    meta = metas[0]
+    padding = meta.get('img_padding_size', meta.get('padding_size', (0, ) * 4))
+    height, width = inputs.shape[-2:]
+    return inputs[..., :height - padding[3], :width - padding[1]]
+
+
+def _fit(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize maps where the test pipeline has resized the image."""
+    if tuple(maps.shape[-2:]) == tuple(size):
+        return maps
+    if not len(maps):
+        return maps.new_zeros(0, *size)
+    return F.interpolate(
+        maps[None], size=tuple(size), mode='bilinear', align_corners=False)[0]

@@ -1,0 +1,133 @@
+"""Storage of local prototypes."""
+import os
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmlpcam.ops import prototype_direction
+from mmlpcam.utils import atomic_path
+
+_BUFFERS = ('class_prototypes', 'class_valid', 'context_prototypes',
+            'context_valid')
+
+
+class PrototypeBank(nn.Module):
+    """Class and context prototypes of all classes, in fixed-size buffers.
+
+    The buffers have the same size whatever was selected, so that they travel
+    in any checkpoint; masks tell which rows are prototypes.
+
+    Attributes:
+        class_prototypes (Tensor): (C, K, D) float32.
+        class_valid (Tensor): (C, K) bool.
+        context_prototypes (Tensor): (C, K, D) float32.
+        context_valid (Tensor): (C, K) bool.
+
+    Args:
+        num_classes (int): Number of foreground classes C.
+        max_prototypes (int): Room for K prototypes per class and side.
+        channels (int): Feature channels D.
+    """
+
+    def __init__(self, num_classes: int, max_prototypes: int,
+                 channels: int) -> None:
+        super().__init__()
+        shape = (num_classes, max_prototypes)
+        for side in ('class', 'context'):
+            self.register_buffer(f'{side}_prototypes',
+                                 torch.zeros(*shape, channels))
+            self.register_buffer(f'{side}_valid',
+                                 torch.zeros(*shape, dtype=torch.bool))
+
+    @property
+    def is_built(self) -> bool:
+        """Whether any class has a prototype."""
+        return bool(self.class_valid.any())
+
+    def set_class(self, label: int, class_prototypes: Tensor,
+                  context_prototypes: Tensor) -> None:
+        """Replace the prototypes of one class.
+
+        Args:
+            label (int): 0-based foreground class.
+            class_prototypes (Tensor): (P, D), 0 <= P <= K.
+            context_prototypes (Tensor): (B, D), 0 <= B <= K.
+
+        Raises:
+            ValueError: If there are more prototypes than room, or their
+                channels differ from the bank's.
+        """
+        room, channels = self.class_prototypes.shape[1:]
+        for rows in (class_prototypes, context_prototypes):
+            if rows.ndim != 2 or rows.shape[1] != channels or len(rows) > room:
+                raise ValueError(
+                    f'the bank takes up to {room} prototypes of {channels} '
+                    f'channels per class and side, but got '
+                    f'{tuple(rows.shape)} for class {label}: set the '
+                    'num_clusters of CAMHead to the number of clusters')
+        for side, rows in (('class', class_prototypes), ('context',
+                                                         context_prototypes)):
+            buffer = getattr(self, f'{side}_prototypes')
+            valid = getattr(self, f'{side}_valid')
+            buffer[label] = 0
+            buffer[label, :len(rows)] = rows.to(buffer)
+            valid[label] = torch.arange(room, device=valid.device) < len(rows)
+
+    def directions(self, with_context: bool = True) -> Tensor:
+        """Collapse the bank for :func:`mmlpcam.ops.activation_maps`.
+
+        Args:
+            with_context (bool): Whether to subtract the context prototypes;
+                False gives the paper's LPCAM-F. Defaults to True.
+
+        Returns:
+            Tensor: (C, D) float32; zero for a class without prototypes.
+        """
+        nothing = self.context_prototypes[0, :0]
+        return torch.stack([
+            prototype_direction(
+                protos[valid],
+                context[context_valid] if with_context else nothing)
+            for protos, valid, context, context_valid in zip(
+                self.class_prototypes, self.class_valid,
+                self.context_prototypes, self.context_valid)
+        ])
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the bank to an `.npz` file, atomically, without pickle."""
+        with atomic_path(path) as tmp, open(tmp, 'wb') as file:
+            np.savez(
+                file, **{
+                    name: getattr(self, name).cpu().numpy()
+                    for name in _BUFFERS
+                })
+
+    def load(self, path: str | os.PathLike) -> None:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it holds no bank, or one of another size.
+        """
+        with np.load(path, allow_pickle=False) as file:
+            if set(_BUFFERS) - set(file.files):
+                raise ValueError(f'{path} is no prototype bank: it lacks '
+                                 f'{sorted(set(_BUFFERS) - set(file.files))}')
+            arrays = {name: torch.from_numpy(file[name]) for name in _BUFFERS}
+        for name, array in arrays.items():
+            expected = getattr(self, name).shape
+            if array.shape != expected:
+                raise ValueError(
+                    f'{path} holds {name} {tuple(array.shape)}, but the '
+                    f'model expects {tuple(expected)} (classes, clusters, '
+                    'channels): set num_classes, num_clusters and the '
+                    'backbone as they were when it was saved')
+        for name, array in arrays.items():
+            getattr(self, name).copy_(array)
+
+    def extra_repr(self) -> str:
+        """Show sizes when printed."""
+        classes, room, channels = self.class_prototypes.shape
+        return (f'num_classes={classes}, max_prototypes={room}, '
+                f'channels={channels}')
