@@ -1,0 +1,99 @@
+"""Test: score a checkpoint, or draw its predictions."""
+import argparse
+import os
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+
+from mmlpcam.engine import init_distributed
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog='example, the table of CAM, LPCAM-F and LPCAM: tools/test.py '
+        'configs/lpcam/cam_r50_voc.py work_dirs/voc/classifier/epoch_5.pth')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        '--work-dir',
+        help='folder for logs and metrics; work_dirs/<config name> where '
+        'neither this nor the config names one')
+    parser.add_argument('--out', help='folder for the predicted masks')
+    parser.add_argument(
+        '--show', action='store_true', help='show predictions in a window')
+    parser.add_argument(
+        '--show-dir', help='folder, in the work dir, for drawn predictions')
+    parser.add_argument(
+        '--wait-time',
+        type=float,
+        default=2,
+        help='seconds between shown predictions')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings to override, as key=value')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher')
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help='test-time augmentation of segmentors; CAMSegmentor has its own')
+    parser.add_argument(
+        '--local_rank',
+        '--local-rank',
+        type=int,
+        default=0,
+        help='set by torch.distributed.launch')
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(
+        Path('work_dirs') / Path(args.config).stem)
+    cfg.load_from = args.checkpoint
+    cfg.resume = False
+    if args.show or args.show_dir:
+        cfg.default_hooks.visualization.update(
+            draw=True, show=args.show, wait_time=args.wait_time)
+        if args.show_dir:
+            cfg.visualizer.save_dir = args.show_dir
+    if args.tta:
+        if 'tta_model' not in cfg:
+            raise SystemExit(
+                f'{args.config} has no tta_model: --tta is for segmentors; '
+                'the scales of maps are in model.test_cfg')
+        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+        cfg.model = dict(**cfg.tta_model, module=cfg.model)
+    if args.out:
+        cfg.test_evaluator = _as_list(cfg.test_evaluator) + [
+            dict(type='PseudoLabelWriter', out_dir=args.out)
+        ]
+    # a test needs nothing of the training, which may refer to stages
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper',
+                'param_scheduler', 'val_dataloader', 'val_cfg',
+                'val_evaluator'):
+        cfg.pop(key, None)
+    init_distributed(cfg)
+    Runner.from_cfg(cfg).test()
+
+
+def _as_list(evaluator: dict | list) -> list:
+    return evaluator if isinstance(evaluator, list) else [evaluator]
+
+
+if __name__ == '__main__':
+    main()
