@@ -2,6 +2,7 @@ from .image_label_dataset import BACKGROUND_NAMES, ImageLabelDataset
 from .image_label_sources import (COCOJSONLabels, CSVLabels, FolderLabels,
                                   ImageLabelSource, JSONLabels, MaskLabels,
                                   NPYLabels, VOCXMLLabels)
+from .parts import PartsDataset
 from .pseudo_label_dataset import PseudoLabelDataset
 from .transforms import LoadPseudoLabel, RandomCanvasCrop
 from .wrappers import SegDatasetWrapper, check_images
@@ -9,6 +10,6 @@ from .wrappers import SegDatasetWrapper, check_images
 __all__ = [
     'BACKGROUND_NAMES', 'COCOJSONLabels', 'CSVLabels', 'FolderLabels',
     'ImageLabelDataset', 'ImageLabelSource', 'JSONLabels', 'LoadPseudoLabel',
-    'MaskLabels', 'NPYLabels', 'PseudoLabelDataset', 'RandomCanvasCrop',
-    'SegDatasetWrapper', 'VOCXMLLabels', 'check_images'
+    'MaskLabels', 'NPYLabels', 'PartsDataset', 'PseudoLabelDataset',
+    'RandomCanvasCrop', 'SegDatasetWrapper', 'VOCXMLLabels', 'check_images'
 ]

@@ -210,14 +210,26 @@ class Stage:
                 f'or remove {self.state_file.parent} to run it anew')
         return state['finished']
 
+    def resolved_cfg(self) -> Config:
+        """Return the config with all references to stages resolved.
+
+        Returns:
+            Config: A copy.
+
+        Raises:
+            FileNotFoundError: If an earlier stage has no checkpoint yet.
+        """
+        cfg = copy.deepcopy(self.cfg)
+        cfg._cfg_dict = _walk(cfg._cfg_dict, self._resolve)
+        return cfg
+
     def run(self) -> nn.Module | None:
         """Run or continue the stage.
 
         Returns:
             nn.Module | None: The model after training.
         """
-        cfg = copy.deepcopy(self.cfg)
-        cfg._cfg_dict = _walk(cfg._cfg_dict, self._resolve)
+        cfg = self.resolved_cfg()
         cfg.experiment_name = f'{self.name}_{Path(self.work_dir).name}'
         if is_main_process():
             self._write_state(finished=False)

@@ -1,4 +1,5 @@
 """Masks and maps on disk."""
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,7 +72,11 @@ class PseudoLabelWriter(BaseMetric):
         Raises:
             RuntimeError: If the folder was made with other settings.
         """
-        self.settings = {**settings, 'save_maps': self.save_maps}
+        # as they will be read back: JSON has no tuples
+        self.settings = json.loads(
+            json.dumps({
+                **settings, 'save_maps': self.save_maps
+            }))
         if is_main_process():
             if self.manifest_file.exists():
                 found = read_json(self.manifest_file)['settings']

@@ -17,3 +17,12 @@ photos = dict(
     data_root=data_root,
     metainfo=metainfo,
     data_prefix=dict(img_path='train2017', seg_map_path='masks/train2017'))
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='PackSegInputs'),
+]
+score_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='PackSegInputs'),
+]

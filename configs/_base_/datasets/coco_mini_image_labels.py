@@ -15,15 +15,6 @@ train_pipeline = [
         img_pad_val=(127.5, 127.5, 127.5)),
     dict(type='PackSegInputs')
 ]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='PackSegInputs'),
-]
-score_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
-    dict(type='PackSegInputs'),
-]
 
 # No loader processes: two cores are busy with the model, and a resumed run
 # then repeats an unbroken one exactly (IterSeedHook).
@@ -38,7 +29,7 @@ train_dataloader = dict(
 prototype_dataset = dict(
     type='ImageLabelDataset',
     labels=_base_.image_labels,
-    dataset=dict(_base_.photos, test_mode=True, pipeline=test_pipeline))
+    dataset=dict(_base_.photos, test_mode=True, pipeline=_base_.test_pipeline))
 test_dataloader = dict(
     batch_size=1,
     num_workers=0,
@@ -46,6 +37,7 @@ test_dataloader = dict(
     dataset=dict(
         type='ImageLabelDataset',
         labels=_base_.image_labels,
-        dataset=dict(_base_.photos, test_mode=True, pipeline=score_pipeline)))
+        dataset=dict(
+            _base_.photos, test_mode=True, pipeline=_base_.score_pipeline)))
 test_evaluator = dict(type='CAMIoUMetric', split='the training photos')
 test_cfg = dict(type='TestLoop')

@@ -24,8 +24,17 @@ model = dict(
             type='Pretrained',
             checkpoint=
             '{{$MOBILENET_V2:../shared/weights/mobilenet_v2_imagenet.pth}}')),
+    neck=dict(
+        type='PointwiseNeck',
+        in_channels=320,
+        out_channels=1280,
+        norm_eval=True,
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint=
+            '{{$MOBILENET_V2:../shared/weights/mobilenet_v2_imagenet.pth}}')),
     decode_head=dict(
-        type='CAMHead', in_channels=320, num_classes=13, num_clusters=12),
+        type='CAMHead', in_channels=1280, num_classes=13, num_clusters=12),
     test_cfg=dict(
         map_type='lpcam',
         extra_map_types=('cam', 'lpcam_f'),

@@ -1,0 +1,53 @@
+# Image labels of coco-mini in, trained DeepLabV3 out, on a CPU.
+_base_ = [
+    '../_base_/models/deeplabv3_m-v2-d16.py',
+    '../_base_/datasets/coco_mini_pseudo_labels.py',
+    '../_base_/schedules/epochs.py', '../_base_/default_runtime.py'
+]
+
+# ---- often changed ---------------------------------------------------------
+map_type = 'lpcam'  # 'cam' trains on plain activation maps
+bg_thr = 0.3  # background score of the masks
+max_epochs = 30
+# ----------------------------------------------------------------------------
+
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=5e-4))
+param_scheduler = [
+    dict(
+        type='PolyLR',
+        power=0.9,
+        eta_min=1e-4,
+        begin=0,
+        end=max_epochs,
+        by_epoch=True,
+        convert_to_iter_based=True)
+]
+train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
+custom_hooks = [dict(type='ChannelsLastHook'), dict(type='IterSeedHook')]
+
+runner_type = 'StagedRunner'
+classifier = '{{ fileDirname }}/cam_m-v2_coco-mini.py'
+stages = [
+    dict(name='classifier', task='train', config=classifier),
+    dict(
+        name='seed',
+        task='test',
+        config=classifier,
+        load_from='stage://classifier/last_checkpoint',
+        test_evaluator=dict(out_file='stage://seed/scores.json')),
+    dict(
+        name='labels',
+        task='test',
+        config=classifier,
+        load_from='stage://classifier/last_checkpoint',
+        model=dict(
+            test_cfg=dict(
+                map_type=map_type, extra_map_types=(), bg_thr=bg_thr)),
+        test_dataloader=dict(
+            dataset=dict(dataset=dict(pipeline=_base_.test_pipeline))),
+        test_evaluator=dict(
+            _delete_=True, type='PseudoLabelWriter', out_dir='stage://labels'),
+        test_cfg=dict(type='PseudoLabelLoop')),
+]

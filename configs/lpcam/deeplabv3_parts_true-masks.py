@@ -1,0 +1,8 @@
+# The segmentor of the demo with the same schedule, on the true masks: the
+# upper bound for what image labels can reach (`make demo-full`).
+_base_ = './deeplabv3_parts.py'
+runner_type = 'Runner'
+stages = []
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True, **_base_.train_images, pipeline=_base_.train_pipeline))

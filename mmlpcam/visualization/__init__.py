@@ -1,0 +1,4 @@
+"""Pictures."""
+from .panels import draw_map, draw_mask, draw_panel
+
+__all__ = ['draw_map', 'draw_mask', 'draw_panel']

@@ -1,0 +1,247 @@
+"""Chains of stages: order, resuming, refusing."""
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmseg.registry import HOOKS, RUNNERS
+
+from mmlpcam.datasets.parts_generator import PartsSettings, make_parts_dataset
+from mmlpcam.engine import StagedRunner, last_checkpoint
+from mmlpcam.evaluation import PseudoLabelWriter
+from mmlpcam.utils import read_json
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Killed(BaseException):
+    """Stands for a signal: nothing catches it."""
+
+
+@HOOKS.register_module(force=True)
+class KillHook(Hook):
+    """Stop training at an iteration, once."""
+
+    at: dict = {}
+
+    def after_train_iter(self, runner, batch_idx, data_batch, outputs):
+        name = Path(runner.work_dir).name
+        if KillHook.at.get(name) == runner.iter:
+            del KillHook.at[name]
+            raise Killed
+
+
+@pytest.fixture(scope='module')
+def parts(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('data') / 'parts'
+    make_parts_dataset(
+        str(folder), PartsSettings(num_train=10, num_val=2, size=(64, 64)))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_kill():
+    KillHook.at = {}
+
+
+@pytest.fixture
+def config(parts, monkeypatch):
+    """The demo chain, shrunk to seconds."""
+    monkeypatch.setenv('PARTS_DATASET', str(parts))
+    cfg = Config.fromfile(str(ROOT / 'configs/lpcam/deeplabv3_parts.py'))
+    small = dict(stem_channels=8, base_channels=8)
+    cfg.model.backbone.update(small)
+    cfg.model.decode_head.update(in_channels=32, channels=8)
+    cfg.train_cfg.update(max_epochs=2, val_interval=2)
+    cfg.param_scheduler[1].end = 2
+    cfg.custom_hooks.append(dict(type='KillHook'))
+    classifier = Config.fromfile(cfg.classifier)
+    for stage in cfg.stages:
+        stage.model = dict(
+            stage.get('model', {}),
+            backbone=dict(small),
+            # large weights: maps exist although nothing is learned
+            decode_head=dict(
+                in_channels=16,
+                num_clusters=3,
+                init_cfg=dict(
+                    type='Normal', std=1., override=dict(name='conv_seg'))))
+    cfg.stages[0].update(
+        train_cfg=dict(max_epochs=2),
+        custom_hooks=list(classifier.custom_hooks) + [dict(type='KillHook')])
+    return cfg
+
+
+def run(cfg, work_dir):
+    cfg = cfg.copy()
+    cfg.work_dir = str(work_dir)
+    return RUNNERS.build(cfg).train()
+
+
+def contents(work_dir):
+    """What a chain leaves: masks byte by byte, weights by value."""
+    masks = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((work_dir / 'labels' / 'masks').iterdir())
+    }
+    weights = {}
+    for name, folder in (('classifier', work_dir / 'classifier'), ('segmentor',
+                                                                   work_dir)):
+        state = torch.load(last_checkpoint(folder), weights_only=False)
+        weights.update({
+            f'{name}.{key}': value
+            for key, value in state['state_dict'].items()
+        })
+    scores = read_json(work_dir / 'seed' / 'scores.json')
+    return masks, weights, scores
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    return tmp_path_factory.mktemp('unbroken') / 'run'
+
+
+@pytest.fixture
+def unbroken(config, finished):
+    """One unbroken run for all tests."""
+    if not finished.exists():
+        assert run(config, finished) is not None
+    return finished
+
+
+def assert_same(one, two):
+    assert one[0] == two[0]
+    assert one[1].keys() == two[1].keys()
+    for name, value in one[1].items():
+        assert torch.equal(value, two[1][name]), name
+    assert one[2] == two[2]
+
+
+def test_chain_leaves_everything(unbroken):
+    masks, weights, scores = contents(unbroken)
+    assert len(masks) == 10
+    assert read_json(unbroken / 'labels' / 'manifest.json')['complete']
+    assert set(scores['maps']) == {'lpcam', 'cam', 'lpcam_f'}
+    for name in ('', 'classifier', 'seed', 'labels'):
+        assert read_json(unbroken / name / 'stage.json')['finished']
+    assert 'mIoU' in read_json(unbroken / 'stage.json')['metrics']
+    assert weights['classifier.decode_head.bank.class_valid'].any()
+
+
+def test_second_run_does_nothing(config, unbroken, caplog):
+    before = {p: p.stat().st_mtime_ns for p in unbroken.rglob('*.p*')}
+    assert run(config, unbroken) is None
+    assert {p: p.stat().st_mtime_ns for p in unbroken.rglob('*.p*')} == before
+
+
+@pytest.mark.parametrize('stage, iteration', [
+    ('classifier', 0),
+    ('classifier', 2),
+    ('broken', 3),
+])
+def test_killed_training_resumes_to_the_same_result(config, unbroken, tmp_path,
+                                                    stage, iteration):
+    work_dir = tmp_path / 'broken'
+    KillHook.at = {stage: iteration}
+    with pytest.raises(Killed):
+        run(config, work_dir)
+    assert not KillHook.at
+    run(config, work_dir)
+    assert_same(contents(unbroken), contents(work_dir))
+
+
+def test_killed_label_writing_resumes(config, unbroken, tmp_path, monkeypatch):
+    work_dir = tmp_path / 'broken'
+    process = PseudoLabelWriter.process
+    written = []
+
+    def stop_after_four(self, data_batch, data_samples):
+        if len(written) == 4:
+            (self.out_dir / 'masks' / '.tmp-half.png').write_bytes(b'half')
+            raise Killed
+        process(self, data_batch, data_samples)
+        written.extend(sample['image_id'] for sample in data_samples)
+
+    monkeypatch.setattr(PseudoLabelWriter, 'process', stop_after_four)
+    with pytest.raises(Killed):
+        run(config, work_dir)
+    masks = work_dir / 'labels' / 'masks'
+    times = {
+        name: (masks / f'{name}.png').stat().st_mtime_ns
+        for name in written
+    }
+    assert not read_json(work_dir / 'labels' / 'manifest.json')['complete']
+    monkeypatch.setattr(PseudoLabelWriter, 'process', process)
+    run(config, work_dir)
+    assert times == {
+        name: (masks / f'{name}.png').stat().st_mtime_ns
+        for name in written
+    }, 'finished masks were made again'
+    assert_same(contents(unbroken), contents(work_dir))
+
+
+def test_other_settings_are_refused(config, unbroken):
+    config.stages[0].custom_hooks[-2].mu_f = 0.7
+    with pytest.raises(RuntimeError, match="'classifier'.*custom_hooks"):
+        run(config, unbroken)
+
+
+def test_a_change_reaches_the_later_stages(config, unbroken, tmp_path):
+    config.stages[2].model.test_cfg.bg_thr = 0.4
+    with pytest.raises(RuntimeError, match="'labels'.*model.test_cfg.bg_thr"):
+        run(config, unbroken)
+
+
+def test_inherited_settings(config, tmp_path):
+    config.work_dir = str(tmp_path)
+    config.randomness = dict(seed=7)
+    stages = StagedRunner(config).stages
+    assert [stage.cfg.randomness.seed for stage in stages] == [7] * 4
+    assert stages[0].work_dir == str(tmp_path / 'classifier')
+    assert stages[3].work_dir == str(tmp_path)
+
+
+@pytest.mark.parametrize('change, message', [
+    (dict(name='classifier'), 'is taken'),
+    (dict(name='segmentor'), 'is taken'),
+    (dict(name='a/b'), 'slash'),
+    (dict(task='val'), "must be 'train' or 'test'"),
+    (dict(task=None), 'each stage needs name, config, task'),
+    (dict(load_from='stage://labels/x'), 'must name one of the stages so far'),
+])
+def test_malformed_stages(config, tmp_path, change, message):
+    config.work_dir = str(tmp_path)
+    config.stages[1].update(change)
+    with pytest.raises(ValueError, match=message):
+        StagedRunner(config)
+
+
+def test_missing_checkpoint_is_named(config, tmp_path):
+    config.work_dir = str(tmp_path)
+    stage = StagedRunner(config).stages[1]
+    with pytest.raises(FileNotFoundError, match="checkpoint of stage 'classi"):
+        stage.resolved_cfg()
+
+
+def test_bad_validation_data_stops_before_training(config, tmp_path):
+    config.val_dataloader.dataset.ann_file = 'ImageSets/nowhere.txt'
+    with pytest.raises(FileNotFoundError, match='nowhere'):
+        run(config, tmp_path / 'run')
+    assert not (tmp_path / 'run' / 'classifier').exists()
+
+
+def test_unwritable_work_dir(config, tmp_path):
+    (tmp_path / 'file').write_text('')
+    config.work_dir = str(tmp_path / 'file' / 'run')
+    with pytest.raises(PermissionError, match='cannot write to'):
+        StagedRunner(config)
+
+
+def test_moved_work_dir(tmp_path):
+    (tmp_path / 'epoch_3.pth').write_bytes(b'')
+    (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_3.pth')
+    assert last_checkpoint(tmp_path) == str(tmp_path / 'epoch_3.pth')
+    (tmp_path / 'last_checkpoint').write_text('')
+    assert last_checkpoint(tmp_path) is None

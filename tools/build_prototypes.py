@@ -1,0 +1,87 @@
+"""Build the prototype bank of a trained classifier anew.
+
+Clusters and selects with the PrototypeBankHook settings of the config, and
+writes a checkpoint with the same weights and the new bank: a change of K, of
+the thresholds or of the images needs no new training.
+"""
+import argparse
+import os
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.dist import is_main_process
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import get_state_dict
+from mmseg.registry import HOOKS
+
+from mmlpcam.engine import init_distributed
+from mmlpcam.utils import atomic_path, check_writable
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='example: tools/build_prototypes.py '
+        'configs/lpcam/cam_r50_voc.py epoch_5.pth new_bank.pth '
+        '--cfg-options custom_hooks.0.mu_f=0.8')
+    parser.add_argument('config', help='config file of the classifier')
+    parser.add_argument('checkpoint', help='checkpoint of the classifier')
+    parser.add_argument('out', help='checkpoint to write')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings to override, as key=value')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher (default: none)')
+    parser.add_argument(
+        '--local_rank',
+        '--local-rank',
+        type=int,
+        default=0,
+        help='set by torch.distributed.launch')
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    out_dir = os.path.dirname(os.path.abspath(args.out))
+    check_writable(out_dir)
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    hooks = [
+        hook for hook in cfg.get('custom_hooks', [])
+        if hook.type == 'PrototypeBankHook'
+    ]
+    if len(hooks) != 1:
+        raise SystemExit(f'{args.config} needs one PrototypeBankHook in '
+                         f'custom_hooks, but has {len(hooks)}')
+    init_distributed(cfg)
+    runner = Runner(
+        model=cfg.model,
+        work_dir=os.path.join(out_dir, 'logs'),
+        launcher=cfg.launcher,
+        env_cfg=cfg.env_cfg,
+        default_scope=cfg.default_scope,
+        randomness=cfg.get('randomness', dict(seed=None)),
+        experiment_name='build_prototypes',
+        cfg=dict(model_wrapper_cfg=cfg.get('model_wrapper_cfg')))
+    runner.load_checkpoint(args.checkpoint)
+    HOOKS.build(hooks[0]).build(runner)
+    if is_main_process():
+        with atomic_path(args.out) as tmp:
+            torch.save(
+                dict(meta={}, state_dict=get_state_dict(runner.model)), tmp)
+        runner.logger.info(f'written: {args.out}')
+
+
+if __name__ == '__main__':
+    main()
