@@ -312,7 +312,7 @@ def _chevrons(along: _Field, across: _Field) -> _Field:
 # Typical dress, coat and hue, of each foreground class.
 _COATS: tuple[Callable[[_Field, _Field], _Field],
               ...] = (_bands, _spots, _stripes, _checks, _chevrons)
-_HUES = (0.58, 0.12, 0.94, 0.42, 0.76)
+_HUES = (0.58, 0.12, 0.92, 0.45, 0.02)
 
 
 def _body_distance(kind: int, along: _Field, across: _Field,

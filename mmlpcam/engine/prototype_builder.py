@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
 from mmlpcam.models import CAMHead
+from mmlpcam.models.cam_segmentor import without_padding
 from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
                          select_context_prototypes, split_features)
 
@@ -25,6 +26,8 @@ _SIDES = ('fg', 'bg')
 # A point is identified by (image, repeat, position); see _keys().
 _MAX_POSITIONS = 1 << 24
 _MAX_REPEATS = 1 << 10
+# Features that an image may give, each time it was drawn; None is no bound.
+_Quota = dict[int, list[int | None]]
 
 
 class _Points(NamedTuple):
@@ -107,6 +110,19 @@ class PrototypeBuilder:
         if backend not in ('torch', 'sklearn'):
             raise ValueError("`backend` must be 'torch' or 'sklearn', but is "
                              f'{backend!r}')
+        if init not in ('random', 'k-means++'):
+            raise ValueError("`init` must be 'random' or 'k-means++', but is "
+                             f'{init!r}')
+        at_least_one = dict(
+            max_iters=max_iters,
+            images_per_class=images_per_class,
+            max_features_per_class=max_features_per_class)
+        for name, value in at_least_one.items():
+            if value is not None and value < 1:
+                raise ValueError(f'`{name}` must be at least 1, but is '
+                                 f'{value}')
+        if not scales:
+            raise ValueError('`scales` must hold at least one factor')
         self.dataset = dataset
         self.fg_thr = fg_thr
         self.mu_f = mu_f
@@ -172,10 +188,11 @@ class PrototypeBuilder:
             data = model.data_preprocessor(batch)
             sample = data['data_samples'][0]
             image, present = sample.sample_idx, sample.img_labels
-            local = head.local_features(model.extract_feat(data['inputs']))[0]
+            inputs = without_padding(data['inputs'], [sample.metainfo])
+            local = head.local_features(model.extract_feat(inputs))[0]
             cams = head.multi_scale_maps(
                 model.extract_feat,
-                data['inputs'],
+                inputs,
                 present,
                 map_types=['cam'],
                 scales=self.scales,
@@ -192,7 +209,8 @@ class PrototypeBuilder:
                         [self.seed, image, label,
                          _SIDES.index(side)])
                     for repeat in range(repeats[label][image]):
-                        chosen = _subsample(positions.cpu(), quota[label], rng)
+                        chosen = _subsample(positions.cpu(),
+                                            quota[label][image][repeat], rng)
                         feats[label, side].append(flat[chosen.to(
                             flat.device)].float().cpu())
                         keys[label, side].append(_keys(image, repeat, chosen))
@@ -201,14 +219,24 @@ class PrototypeBuilder:
             for key in feats
         }
 
-    def _quota(self, repeats: list[dict[int, int]]) -> list[int | None]:
-        """Features that one image may give to a class and side."""
-        if self.max_features_per_class is None:
-            return [None] * len(repeats)
-        return [
-            max(self.max_features_per_class // max(sum(images.values()), 1), 1)
-            for images in repeats
-        ]
+    def _quota(self, repeats: list[dict[int, int]]) -> list[_Quota]:
+        """Features that each image, each time, may give to a class and side.
+
+        The shares of a class differ by one at most and add up to the bound.
+        """
+        bound = self.max_features_per_class
+        quota = []
+        for images in repeats:
+            total, before = sum(images.values()), 0
+            shares = {}
+            for image, number in images.items():
+                shares[image] = [
+                    None if bound is None else bound * (i + 1) // total -
+                    bound * i // total for i in range(before, before + number)
+                ]
+                before += number
+            quota.append(shares)
+        return quota
 
     def _fill(self, head: CAMHead, points: dict[tuple[int, str], _Points],
               classes: Sequence[str]) -> None:

@@ -229,12 +229,14 @@ class CAMIoUMetric(BaseMetric):
             ['map', 'bg_thr', 'mIoU', 'FP', 'FN', 'Precision', 'Recall'])
         per_class = PrettyTable()
         per_class.add_column('class', list(classes))
-        for map_type in results[0]:
+        # PixelData does not keep the order of its fields
+        known = [name for name in _MAP_NAMES if name in results[0]]
+        for map_type in known + sorted(set(results[0]) - set(known)):
             # BaseMetric turns named tuples into plain ones
             counts = [AreaCounts(*image[map_type]) for image in results]
             scores = threshold_scores(counts, len(classes))
             means = {
-                name: np.round(100 * np.nanmean(value, axis=1), 2)
+                name: _mean(value)
                 for name, value in (('mIoU',
                                      scores['IoU']), ('FP', scores['FP'][:,
                                                                          1:]),
@@ -258,10 +260,13 @@ class CAMIoUMetric(BaseMetric):
             metrics[f'{map_type}/thr'] = float(self.thresholds[pick])
             report[map_type] = dict(
                 bg_thr=float(self.thresholds[pick]),
-                **row,
+                **{
+                    key: _plain(value)[pick]
+                    for key, value in means.items()
+                },
                 class_IoU=dict(zip(classes, _percent(scores['IoU'][pick]))),
                 grid={
-                    k: v.tolist()
+                    k: _plain(v)
                     for k, v in means.items()
                 })
         how = ('each at its best threshold, tuned with the masks of '
@@ -280,6 +285,19 @@ class CAMIoUMetric(BaseMetric):
                     thresholds=self.thresholds.tolist(),
                     maps=report))
         return metrics
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the classes in percent, NaN where none has a number."""
+    given = ~np.isnan(values)
+    with np.errstate(invalid='ignore'):
+        mean = np.where(given, values, 0).sum(1) / given.sum(1)
+    return np.round(100 * mean, 2)
+
+
+def _plain(values: np.ndarray) -> list[float | None]:
+    """Numbers for JSON, which knows no NaN."""
+    return [None if np.isnan(value) else float(value) for value in values]
 
 
 def _percent(values: np.ndarray) -> list[float | None]:

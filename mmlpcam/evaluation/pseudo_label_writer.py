@@ -108,8 +108,8 @@ class PseudoLabelWriter(BaseMetric):
         Args:
             data_batch (Any): Not needed.
             data_samples (Sequence[dict]): Predictions with ``image_id`` and
-                ``pred_sem_seg``, and, for maps, ``activation`` and
-                ``strided_activation``.
+                ``pred_sem_seg``, and, for maps, ``map_type``,
+                ``activation`` and ``strided_activation``.
         """
         palette = np.asarray(self.dataset_meta['palette'], np.uint8)
         for sample in data_samples:
@@ -117,7 +117,7 @@ class PseudoLabelWriter(BaseMetric):
             for map_file in map_files:
                 field = ('activation'
                          if self.save_maps == 'full' else 'strided_activation')
-                maps = next(iter(sample[field].values()))
+                maps = sample[field][sample['map_type']]
                 with atomic_path(map_file) as tmp:
                     np.savez(
                         tmp,
@@ -125,7 +125,6 @@ class PseudoLabelWriter(BaseMetric):
                         maps=maps.cpu().numpy())
             mask = sample['pred_sem_seg']['data'][0].cpu().numpy()
             image = Image.fromarray(mask.astype(np.uint8)).convert('P')
-            image.putdata(mask.astype(np.uint8).ravel())
             image.putpalette(palette.ravel().tolist())
             with atomic_path(mask_file) as tmp:
                 image.save(tmp)

@@ -43,6 +43,7 @@ class CAMSegmentor(EncoderDecoder):
     Predicted samples hold ``activation``, a :obj:`PixelData` with the maps
     (n, H, W) of each map type; ``strided_activation``, the same at a quarter
     of the size; ``img_labels``, the n classes in the order of the maps;
+    ``map_type``, the maps that gave the mask;
     ``seg_logits`` (C + 1, H, W), the maps behind a background plane of
     ``bg_thr``; and ``pred_sem_seg``, its argmax.
 
@@ -84,7 +85,7 @@ class CAMSegmentor(EncoderDecoder):
             raise ValueError(
                 'CAMSegmentor fuses mirror images itself (test_cfg.flip): '
                 'take RandomFlip out of the test pipeline, or drop --tta')
-        inputs = _without_padding(inputs, metas)
+        inputs = without_padding(inputs, metas)
         labels = self.decode_head.image_labels(
             self.extract_feat, inputs,
             metas if cfg['use_image_labels'] else None)
@@ -125,7 +126,9 @@ class CAMSegmentor(EncoderDecoder):
         logits = maps.new_zeros(self.num_classes, *maps.shape[-2:])
         logits[0] = self.test_cfg['bg_thr']
         logits[[label + 1 for label in labels]] = maps
-        sample.set_metainfo(dict(img_labels=labels))
+        # PixelData does not keep the order of its fields
+        sample.set_metainfo(
+            dict(img_labels=labels, map_type=self.test_cfg['map_type']))
         sample.set_data(
             dict(
                 activation=PixelData(**full),
@@ -135,7 +138,7 @@ class CAMSegmentor(EncoderDecoder):
                 pred_sem_seg=PixelData(data=logits.argmax(0, keepdim=True))))
 
 
-def _without_padding(inputs: Tensor, metas: list[dict]) -> Tensor:
+def without_padding(inputs: Tensor, metas: list[dict]) -> Tensor:
     """Cut off what the data preprocessor added at the right and bottom."""
     meta = metas[0]
     padding = meta.get('img_padding_size', meta.get('padding_size', (0, ) * 4))

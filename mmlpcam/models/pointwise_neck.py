@@ -30,15 +30,14 @@ class PointwiseNeck(BaseModule):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        *,
-        norm_cfg: ConfigType = dict(type='BN'),  # noqa: B006
-        act_cfg: ConfigType = dict(type='ReLU6'),  # noqa: B006
-        norm_eval: bool = False,
-        init_cfg: OptMultiConfig = None
-    ) -> None:
+            self,
+            in_channels: int,
+            out_channels: int,
+            *,
+            norm_cfg: ConfigType = dict(type='BN'),  # noqa: B006
+            act_cfg: ConfigType = dict(type='ReLU6'),  # noqa: B006
+            norm_eval: bool = False,
+            init_cfg: OptMultiConfig = None) -> None:
         super().__init__(init_cfg)
         self.conv2 = ConvModule(
             in_channels, out_channels, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)

@@ -1,5 +1,7 @@
 """Storage of local prototypes."""
 import os
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -110,6 +112,10 @@ class PrototypeBank(nn.Module):
             FileNotFoundError: If there is no such file.
             ValueError: If it holds no bank, or one of another size.
         """
+        # np.load would take .npy files and refuse pickles in its own words
+        if Path(path).exists() and not zipfile.is_zipfile(path):
+            raise ValueError(f'{path} is no prototype bank: it is no whole '
+                             '.npz file')
         with np.load(path, allow_pickle=False) as file:
             if set(_BUFFERS) - set(file.files):
                 raise ValueError(f'{path} is no prototype bank: it lacks '

@@ -89,9 +89,7 @@ def full_size_maps(maps: Tensor,
         Tensor: Maps of shape (N, C, H, W).
     """
     padded = [-(-edge // stride) * stride for edge in size]
-    maps = F.interpolate(
-        maps, size=padded, mode='bilinear', align_corners=False)
-    return maps[..., :size[0], :size[1]]
+    return _resize(maps, padded)[..., :size[0], :size[1]]
 
 
 def strided_maps(maps: Tensor,
@@ -107,11 +105,13 @@ def strided_maps(maps: Tensor,
     Returns:
         Tensor: Maps of shape (N, C, ceil(H / 4), ceil(W / 4)).
     """
-    return F.interpolate(
-        maps,
-        size=[-(-edge // out_stride) for edge in size],
-        mode='bilinear',
-        align_corners=False)
+    return _resize(maps, [-(-edge // out_stride) for edge in size])
+
+
+def _resize(maps: Tensor, size: list[int]) -> Tensor:
+    if maps.numel() == 0:  # no class, which interpolate() refuses
+        return maps.new_zeros(*maps.shape[:2], *size)
+    return F.interpolate(maps, size=size, mode='bilinear', align_corners=False)
 
 
 def max_normalize(maps: Tensor, eps: float = 0.) -> Tensor:

@@ -1,0 +1,169 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmengine.runner import Runner
+from PIL import Image
+
+from mmlpcam.engine import model_digest
+
+pytestmark = pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``')
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Spare the report on compilers and devices, most of the time here."""
+    monkeypatch.setattr('mmengine.runner.runner.collect_env', dict)
+
+
+class Labels:
+    """Test runs that write masks with one checkpoint."""
+
+    def __init__(self, tiny, data, folder):
+        self.tiny, self.data, self.folder = tiny, data, folder
+        self.out_dir = folder / 'labels'
+        self.checkpoint = folder / 'model.pth'
+        self.count = 0
+        self.train()
+
+    def train(self, seed=0):
+        model = self.tiny.build(seed=seed, with_bank=True)
+        torch.save(dict(state_dict=model.state_dict()), self.checkpoint)
+
+    def run(self, batch_size=1, evaluator=None, out_dir=None, **test_cfg):
+        """Return the metrics of a run."""
+        self.count += 1
+        writer = dict(
+            type='PseudoLabelWriter',
+            out_dir=str(out_dir or self.out_dir),
+            save_maps='strided')
+        runner = Runner(
+            model=self.tiny.cfg(**{
+                **dict(bg_thr=.5),
+                **test_cfg
+            }),
+            work_dir=str(self.folder / 'work'),
+            experiment_name=f'run{self.count}',
+            default_scope='mmseg',
+            load_from=str(self.checkpoint),
+            log_level='ERROR',
+            default_hooks=dict(logger=None, checkpoint=None, timer=None),
+            randomness=dict(seed=0),
+            test_cfg=dict(type='PseudoLabelLoop'),
+            test_evaluator=evaluator or writer,
+            test_dataloader=dict(
+                batch_size=batch_size,
+                num_workers=0,
+                sampler=dict(type='DefaultSampler', shuffle=False),
+                dataset=self.data.dataset()))
+        return runner.test()
+
+    def content(self, folder=None):
+        """Bytes of all labels by name."""
+        folder = folder or self.out_dir
+        return {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob('*')
+            if path.is_file() and path.name != 'manifest.json'
+        }
+
+    @property
+    def manifest(self):
+        return json.loads((self.out_dir / 'manifest.json').read_text())
+
+
+@pytest.fixture
+def labels(tiny, voc_mini, tmp_path):
+    return Labels(tiny, voc_mini, tmp_path)
+
+
+def test_first_run_writes_all(labels):
+    assert labels.run() == {'labels/written': 6}
+    ids = labels.data.image_ids
+    assert set(labels.content()) == {
+        name
+        for i in ids
+        for name in (f'masks/{i}.png', f'maps/{i}.npz')
+    }
+    for image_id, classes, (height, width) in zip(ids, labels.data.indices,
+                                                  labels.data.sizes):
+        with Image.open(labels.out_dir / 'masks' / f'{image_id}.png') as mask:
+            assert mask.mode == 'P' and mask.size == (width, height)
+            found = set(np.unique(mask).tolist())
+        assert found <= {0, *(c + 1 for c in classes)}
+        assert bool(found - {0}) == bool(classes)
+        with np.load(labels.out_dir / 'maps' / f'{image_id}.npz') as maps:
+            assert maps['labels'].tolist() == list(classes)
+            assert maps['maps'].shape == (len(classes), -(-height // 4),
+                                          -(-width // 4))
+    assert labels.manifest['complete'] is True
+    assert labels.manifest['num_masks'] == 6
+    assert labels.manifest['classes'] == list(labels.tiny.classes)
+    assert labels.manifest['settings']['test_cfg']['bg_thr'] == .5
+
+
+def test_second_run_writes_none(labels):
+    labels.run()
+    before = labels.content()
+    times = [p.stat().st_mtime_ns for p in labels.out_dir.rglob('*.png')]
+    assert labels.run() == {'labels/written': 0}
+    assert labels.content() == before
+    assert [p.stat().st_mtime_ns
+            for p in labels.out_dir.rglob('*.png')] == times
+    assert labels.manifest['complete'] is True
+
+
+def test_only_missing_ones_are_made(labels):
+    labels.run()
+    before = labels.content()
+    first, second = labels.data.image_ids[1], labels.data.image_ids[4]
+    (labels.out_dir / 'masks' / f'{first}.png').unlink()
+    (labels.out_dir / 'maps' / f'{second}.npz').unlink()
+    kept = labels.out_dir / 'masks' / f'{labels.data.image_ids[0]}.png'
+    time = kept.stat().st_mtime_ns
+    (labels.out_dir / 'masks' / '.tmp-killed.png').write_text('half')
+    assert labels.run() == {'labels/written': 2}
+    assert labels.content() == before
+    assert kept.stat().st_mtime_ns == time
+
+
+def test_other_model_or_settings_are_refused(labels):
+    labels.run()
+    before = labels.content()
+    with pytest.raises(RuntimeError, match=r'other settings \(test_cfg\)'):
+        labels.run(bg_thr=.4)
+    labels.train(seed=1)
+    with pytest.raises(RuntimeError, match=r'other settings \(model\)'):
+        labels.run()
+    assert labels.content() == before
+
+
+def test_mask_follows_the_settings(labels, tmp_path):
+    """The refused labels would differ indeed."""
+    labels.run()
+    other = tmp_path / 'other'
+    labels.run(bg_thr=.9, out_dir=other)
+    assert labels.content(other) != labels.content()
+
+
+def test_other_metrics_are_refused(labels):
+    writer = dict(type='PseudoLabelWriter', out_dir=str(labels.out_dir))
+    for evaluator in ([writer, dict(type='CAMIoUMetric')],
+                      dict(type='CAMIoUMetric'), [writer, dict(writer)]):
+        with pytest.raises(
+                ValueError, match='takes one PseudoLabelWriter, but got'):
+            labels.run(evaluator=evaluator)
+    assert labels.content() == {}
+
+
+def test_digest_depends_on_weights_and_bank(tiny):
+    model = tiny.build()
+    digest = model_digest(model)
+    assert digest == model_digest(tiny.build()) and len(digest) == 16
+    assert digest != model_digest(tiny.build(seed=1))
+    model.decode_head.bank.class_valid[0, 0] = True
+    assert model_digest(model) != digest
+    model = tiny.build()
+    model.decode_head.conv_seg.weight.data[0, 0] += 1e-3
+    assert model_digest(model) != digest

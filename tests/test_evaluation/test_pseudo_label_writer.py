@@ -1,0 +1,286 @@
+import json
+import os
+
+import numpy as np
+import pytest
+import torch
+from mmseg.registry import METRICS
+from mmseg.structures import SegDataSample
+from PIL import Image
+
+from mmlpcam.evaluation import PseudoLabelWriter
+
+pytestmark = pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``')
+META = dict(
+    classes=('background', 'cat', 'dog'),
+    palette=[[0, 0, 0], [128, 0, 0], [0, 128, 250]])
+SETTINGS = dict(model='abc', test_cfg=dict(bg_thr=.3, scales=[1., .5]))
+
+
+def writer(folder, **kwargs):
+    made = PseudoLabelWriter(str(folder), **kwargs)
+    made.dataset_meta = META
+    return made
+
+
+def sample(image_id, mask, labels=(0, 1), seed=0):
+    """A prediction as the evaluator hands it on."""
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.as_tensor(mask)
+    height, width = mask.shape
+    return dict(
+        image_id=image_id,
+        img_labels=labels,
+        pred_sem_seg=dict(data=mask[None]),
+        activation=dict(
+            lpcam=torch.rand(len(labels), height, width, generator=generator)),
+        strided_activation=dict(
+            lpcam=torch.rand(
+                len(labels),
+                -(-height // 4),
+                -(-width // 4),
+                generator=generator)),
+        map_type='lpcam')
+
+
+MASK = np.array([[0, 1, 2, 2, 0], [2, 0, 0, 1, 1]])
+
+
+def files(folder):
+    return sorted(
+        str(p.relative_to(folder)) for p in folder.rglob('*') if p.is_file())
+
+
+# --- files ----------------------------------------------------------------
+
+
+def test_mask_is_a_palette_image(tmp_path):
+    made = writer(tmp_path)
+    made.open(SETTINGS)
+    made.process(None, [sample('a', MASK)])
+    with Image.open(tmp_path / 'masks' / 'a.png') as image:
+        assert image.format == 'PNG' and image.mode == 'P'
+        np.testing.assert_array_equal(image, MASK)
+        assert image.getpalette()[:9] == [0, 0, 0, 128, 0, 0, 0, 128, 250]
+        colors = np.asarray(image.convert('RGB'))
+    np.testing.assert_array_equal(colors, np.array(META['palette'])[MASK])
+    assert files(tmp_path) == ['manifest.json', 'masks/a.png']
+
+
+def test_high_class_numbers_keep_their_value(tmp_path):
+    """`convert('P')` of Pillow must not re-quantise."""
+    made = writer(tmp_path)
+    made.dataset_meta = dict(
+        classes=[str(i) for i in range(200)],
+        palette=[[i, 0, 255 - i] for i in range(200)])
+    mask = np.arange(200).reshape(10, 20)
+    made.process(None, [sample('a', mask)])
+    with Image.open(tmp_path / 'masks' / 'a.png') as image:
+        np.testing.assert_array_equal(image, mask)
+        assert image.getpalette()[597:600] == [199, 0, 56]
+
+
+@pytest.mark.parametrize('save_maps, field',
+                         [('full', 'activation'),
+                          ('strided', 'strided_activation')])
+def test_maps(tmp_path, save_maps, field):
+    made = writer(tmp_path, save_maps=save_maps)
+    one = sample('a', MASK, labels=(1, 0))
+    made.process(None, [one])
+    with np.load(tmp_path / 'maps' / 'a.npz', allow_pickle=False) as content:
+        assert set(content.files) == {'labels', 'maps'}
+        assert content['labels'].tolist() == [1, 0]
+        assert content['labels'].dtype == np.int64
+        assert content['maps'].dtype == np.float32
+        np.testing.assert_array_equal(content['maps'], one[field]['lpcam'])
+    assert files(tmp_path) == ['maps/a.npz', 'masks/a.png']
+
+
+def test_image_without_labels(tmp_path):
+    made = writer(tmp_path, save_maps='full')
+    made.process(None, [sample('a', np.zeros((3, 2), int), labels=())])
+    with np.load(tmp_path / 'maps' / 'a.npz', allow_pickle=False) as content:
+        assert content['labels'].shape == (0, )
+        assert content['labels'].dtype == np.int64
+        assert content['maps'].shape == (0, 3, 2)
+    with Image.open(tmp_path / 'masks' / 'a.png') as image:
+        assert not np.asarray(image).any()
+
+
+@pytest.mark.parametrize('map_type', ['cam', 'lpcam_f', 'lpcam'])
+def test_maps_are_those_of_the_mask(tmp_path, tiny, map_type):
+    """`extra_map_types` are for the metric, not for these files."""
+    kinds = {'cam', 'lpcam_f', 'lpcam'}
+    model = tiny.build(
+        with_bank=True,
+        map_type=map_type,
+        extra_map_types=sorted(kinds - {map_type}))
+    made = writer(tmp_path, save_maps='full')
+    made.dataset_meta = dict(
+        classes=tiny.classes, palette=[[i, i, i] for i in range(4)])
+    image = torch.randn(
+        1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    given = SegDataSample(metainfo=dict(img_labels=(0, 2), image_id='a'))
+    predicted = model.predict(image, [given])[0]
+    made.process(None, [predicted.to_dict()])
+    with np.load(tmp_path / 'maps' / 'a.npz', allow_pickle=False) as content:
+        np.testing.assert_array_equal(content['maps'],
+                                      predicted.seg_logits.data[[1, 3]])
+
+
+def test_sub_folders(tmp_path):
+    made = writer(tmp_path, save_maps='strided')
+    made.open(SETTINGS)
+    made.process(None,
+                 [sample('x/y/a', MASK),
+                  sample('a', 1 - MASK.clip(0, 1))])
+    assert files(tmp_path) == [
+        'manifest.json', 'maps/a.npz', 'maps/x/y/a.npz', 'masks/a.png',
+        'masks/x/y/a.png'
+    ]
+    with Image.open(tmp_path / 'masks' / 'x' / 'y' / 'a.png') as image:
+        np.testing.assert_array_equal(image, MASK)
+    made.compute_metrics(['x/y/a', 'a'])
+    assert json.loads(made.manifest_file.read_text())['num_masks'] == 2
+
+
+def test_dots_in_image_ids(tmp_path):
+    made = writer(tmp_path)
+    made.process(None, [sample('a.b', MASK), sample('a.c', MASK)])
+    assert files(tmp_path) == ['masks/a.b.png', 'masks/a.c.png']
+
+
+def test_is_written_asks_for_all_files(tmp_path):
+    made = writer(tmp_path, save_maps='full')
+    assert not made.is_written('x/a')
+    made.process(None, [sample('x/a', MASK)])
+    assert made.is_written('x/a') and not made.is_written('a')
+    assert writer(tmp_path).is_written('x/a')
+    (tmp_path / 'maps' / 'x' / 'a.npz').unlink()
+    assert not made.is_written('x/a')
+    assert writer(tmp_path).is_written('x/a')
+
+
+def test_failure_leaves_no_half_mask(tmp_path, monkeypatch):
+    made = writer(tmp_path)
+    made.process(None, [sample('a', MASK)])
+    before = (tmp_path / 'masks' / 'a.png').read_bytes()
+
+    def half(self, path, *args, **kwargs):
+        path.write_bytes(b'half')
+        raise OSError('No space left on device')
+
+    monkeypatch.setattr(Image.Image, 'save', half)
+    for image_id in ('a', 'b'):
+        with pytest.raises(OSError, match='No space'):
+            made.process(None, [sample(image_id, 0 * MASK)])
+    assert files(tmp_path) == ['masks/a.png']
+    assert (tmp_path / 'masks' / 'a.png').read_bytes() == before
+
+
+# --- manifest -------------------------------------------------------------
+
+
+def test_manifest(tmp_path):
+    made = writer(tmp_path, save_maps='full')
+    made.open(SETTINGS)
+    content = json.loads(made.manifest_file.read_text())
+    assert content == dict(
+        complete=False,
+        settings=dict(SETTINGS, save_maps='full'),
+        classes=list(META['classes']),
+        num_masks=0)
+    made.process(None, [sample('a', MASK), sample('x/b', MASK)])
+    assert made.evaluate(2) == {'labels/written': 2}
+    content = json.loads(made.manifest_file.read_text())
+    assert content['complete'] is True and content['num_masks'] == 2
+
+
+def test_continue_with_the_same_settings(tmp_path):
+    """Tuples become lists in the file, which is no other setting."""
+    settings = dict(SETTINGS, test_cfg=dict(bg_thr=.3, scales=(1., .5)))
+    made = writer(tmp_path)
+    made.open(settings)
+    made.process(None, [sample('a', MASK)])
+    made.compute_metrics(['a'])
+    again = writer(tmp_path)
+    again.open(settings)
+    content = json.loads(again.manifest_file.read_text())
+    assert content['complete'] is False and content['num_masks'] == 1
+    assert again.is_written('a')
+
+
+@pytest.mark.parametrize('change, kwargs, names', [
+    (dict(model='other'), {}, 'model'),
+    (dict(test_cfg=dict(bg_thr=.4, scales=[1., .5])), {}, 'test_cfg'),
+    (dict(model='other', more=1), {}, 'model, more'),
+    ({}, dict(save_maps='full'), 'save_maps'),
+])
+def test_other_settings_are_refused(tmp_path, change, kwargs, names):
+    writer(tmp_path).open(SETTINGS)
+    before = (tmp_path / 'manifest.json').read_bytes()
+    (tmp_path / '.tmp-x.png').write_text('')
+    with pytest.raises(
+            RuntimeError,
+            match=rf'other settings \({names}\): choose another out_dir'):
+        writer(tmp_path, **kwargs).open({**SETTINGS, **change})
+    # nothing was touched
+    assert files(tmp_path) == ['.tmp-x.png', 'manifest.json']
+    assert (tmp_path / 'manifest.json').read_bytes() == before
+
+
+def test_broken_manifest(tmp_path):
+    made = writer(tmp_path)
+    made.manifest_file.write_text('{')
+    with pytest.raises(ValueError, match=r'manifest\.json is no valid JSON'):
+        made.open(SETTINGS)
+
+
+def test_leftovers_are_removed(tmp_path):
+    made = writer(tmp_path, save_maps='full')
+    made.process(None, [sample('x/a', MASK)])
+    for name in ('.tmp-1.json', 'masks/.tmp-2.png', 'maps/x/.tmp-3.npz'):
+        (tmp_path / name).write_text('half')
+    made.open(SETTINGS)
+    assert files(tmp_path) == [
+        'manifest.json', 'maps/x/a.npz', 'masks/x/a.png'
+    ]
+
+
+def test_written_counts_images_once(tmp_path):
+    made = writer(tmp_path)
+    made.open(SETTINGS)
+    assert made.compute_metrics(['a', 'b', 'a']) == dict(written=2)
+
+
+# --- errors ---------------------------------------------------------------
+
+
+def test_unknown_save_maps(tmp_path):
+    with pytest.raises(ValueError, match="'strided' or 'full', but got 'all'"):
+        writer(tmp_path / 'new', save_maps='all')
+    assert not (tmp_path / 'new').exists()
+
+
+def test_folder_is_a_file(tmp_path):
+    (tmp_path / 'a').write_text('')
+    for folder in (tmp_path / 'a', tmp_path / 'a' / 'labels'):
+        with pytest.raises(PermissionError, match=f'cannot write to {folder}'):
+            writer(folder)
+
+
+def test_folder_without_permission(tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        if os.access(tmp_path, os.W_OK):
+            pytest.skip('this user ignores permissions')
+        with pytest.raises(PermissionError, match='cannot write to'):
+            writer(tmp_path / 'labels')
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_registered(tmp_path):
+    made = METRICS.build(
+        dict(type='PseudoLabelWriter', out_dir=str(tmp_path / 'a' / 'b')))
+    assert made.save_maps is None and (tmp_path / 'a' / 'b').is_dir()

@@ -1,0 +1,221 @@
+import numpy as np
+import pytest
+import torch
+
+from mmlpcam.models import PrototypeBank
+
+BUFFERS = {
+    'class_prototypes', 'class_valid', 'context_prototypes', 'context_valid'
+}
+
+
+def randn(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def filled():
+    """Class 0: 3 and 1 prototypes; 1: 2 and none; 2: none and 2; 3: none."""
+    bank = PrototypeBank(4, 3, 5)
+    for label, (p, b) in enumerate([(3, 1), (2, 0), (0, 2), (0, 0)]):
+        bank.set_class(label, randn(p, 5, seed=label),
+                       randn(b, 5, seed=10 + label))
+    return bank
+
+
+def same(one, two):
+    return all(
+        torch.equal(a, b) for a, b in zip(one.state_dict().values(),
+                                          two.state_dict().values()))
+
+
+# --- content --------------------------------------------------------------
+
+
+def test_new_bank_is_empty():
+    bank = PrototypeBank(4, 3, 5)
+    assert not bank.is_built
+    assert torch.equal(bank.directions(), torch.zeros(4, 5))
+    assert repr(bank) == ('PrototypeBank(num_classes=4, max_prototypes=3, '
+                          'channels=5)')
+
+
+def test_set_class_fills_rows_and_masks():
+    bank = filled()
+    assert bank.class_valid.tolist() == [[True] * 3, [True, True, False],
+                                         [False] * 3, [False] * 3]
+    assert bank.context_valid.tolist() == [[True, False, False], [False] * 3,
+                                           [True, True, False], [False] * 3]
+    assert torch.equal(bank.class_prototypes[1, :2], randn(2, 5, seed=1))
+    assert torch.equal(bank.context_prototypes[2, :2], randn(2, 5, seed=12))
+
+
+def test_set_class_replaces_and_leaves_others():
+    bank, before = filled(), filled()
+    bank.set_class(0, torch.ones(1, 5), torch.zeros(0, 5))
+    assert bank.class_valid[0].tolist() == [True, False, False]
+    assert torch.equal(bank.class_prototypes[0],
+                       torch.tensor([[1.], [0.], [0.]]).expand(3, 5))
+    assert not bank.context_prototypes[0].any()
+    assert not bank.context_valid[0].any()
+    for name in BUFFERS:
+        assert torch.equal(getattr(bank, name)[1:], getattr(before, name)[1:])
+
+
+def test_context_alone_is_no_bank():
+    bank = PrototypeBank(2, 3, 5)
+    bank.set_class(1, torch.zeros(0, 5), torch.ones(1, 5))
+    assert not bank.is_built
+    bank.set_class(1, torch.ones(1, 5), torch.ones(1, 5))
+    assert bank.is_built
+
+
+@pytest.mark.parametrize('fg, bg', [((4, 5), (1, 5)), ((1, 5), (4, 5)),
+                                    ((1, 6), (1, 5)), ((1, 5), (1, 4)),
+                                    ((5, ), (1, 5))])
+def test_set_class_errors(fg, bg):
+    bank, before = filled(), filled()
+    with pytest.raises(
+            ValueError, match=r'up to 3 prototypes of 5 channels .*class 1'):
+        bank.set_class(1, torch.ones(fg), torch.ones(bg))
+    assert same(bank, before)
+
+
+# --- directions -----------------------------------------------------------
+
+
+@pytest.mark.parametrize('with_context', [True, False])
+def test_directions_equal_a_loop(with_context):
+    bank = filled()
+    for label, direction in enumerate(bank.directions(with_context)):
+        expected = np.zeros(5)
+        for side, sign in [('class', 1), ('context', -with_context)]:
+            rows = [
+                row.numpy() for row, valid in zip(
+                    getattr(bank, f'{side}_prototypes')[label],
+                    getattr(bank, f'{side}_valid')[label]) if valid
+            ]
+            for row in rows:
+                expected += sign * row / np.linalg.norm(row) / len(rows)
+        np.testing.assert_allclose(direction, expected, atol=1e-6)
+
+
+def test_context_is_subtracted_by_default():
+    bank = filled()
+    assert torch.equal(bank.directions(), bank.directions(True))
+    differ = (bank.directions(True) != bank.directions(False)).any(1)
+    assert differ.tolist() == [True, False, True, False]
+
+
+def test_stale_rows_do_not_count():
+    """Only the mask tells what is a prototype."""
+    bank, before = filled(), filled().directions()
+    bank.class_prototypes[~bank.class_valid] = 7
+    bank.context_prototypes[~bank.context_valid] = 7
+    assert torch.equal(bank.directions(), before)
+
+
+# --- files ----------------------------------------------------------------
+
+
+def test_save_and_load(tmp_path):
+    path = tmp_path / 'new' / 'bank.npz'
+    filled().save(path)
+    other = PrototypeBank(4, 3, 5)
+    other.set_class(3, torch.ones(2, 5), torch.ones(1, 5))  # overwritten
+    other.load(str(path))
+    assert same(other, filled())
+    torch.testing.assert_close(other.directions(), filled().directions())
+    with np.load(path, allow_pickle=False) as file:
+        assert set(file.files) == BUFFERS
+        assert file['class_valid'].dtype == bool
+        assert file['class_prototypes'].dtype == np.float32
+    assert [p.name for p in path.parent.iterdir()] == ['bank.npz']
+
+
+def test_name_without_suffix_is_kept(tmp_path):
+    filled().save(tmp_path / 'bank')
+    assert [p.name for p in tmp_path.iterdir()] == ['bank']
+    other = PrototypeBank(4, 3, 5)
+    other.load(tmp_path / 'bank')
+    assert same(other, filled())
+
+
+@pytest.mark.parametrize('size', [(3, 3, 5), (4, 2, 5), (4, 3, 6)])
+def test_load_of_another_size(tmp_path, size):
+    filled().save(tmp_path / 'bank.npz')
+    other = PrototypeBank(*size)
+    with pytest.raises(
+            ValueError,
+            match=r'bank\.npz holds class_prototypes \(4, 3, 5\), but the '
+            'model expects .*num_clusters'):
+        other.load(tmp_path / 'bank.npz')
+    assert same(other, PrototypeBank(*size))
+
+
+def test_load_checks_all_before_it_changes_any(tmp_path):
+    arrays = {n: b.numpy() for n, b in filled().state_dict().items()}
+    np.savez(tmp_path / 'a.npz', **{**arrays, 'context_valid': np.ones(3)})
+    bank = PrototypeBank(4, 3, 5)
+    with pytest.raises(ValueError, match=r'context_valid \(3,\)'):
+        bank.load(tmp_path / 'a.npz')
+    assert same(bank, PrototypeBank(4, 3, 5))
+
+
+def test_load_of_foreign_npz(tmp_path):
+    np.savez(tmp_path / 'a.npz', class_valid=np.ones(3), maps=np.ones(3))
+    with pytest.raises(
+            ValueError,
+            match=r"no prototype bank: it lacks \['class_prototypes', "):
+        PrototypeBank(4, 3, 5).load(tmp_path / 'a.npz')
+
+
+def test_load_of_other_files(tmp_path):
+    """All that is no bank is a ValueError that names the file."""
+    np.save(tmp_path / 'a.npy', np.ones(3))
+    (tmp_path / 'text.npz').write_text('no numbers')
+    filled().save(tmp_path / 'whole.npz')
+    (tmp_path / 'half.npz').write_bytes(
+        (tmp_path / 'whole.npz').read_bytes()[:100])
+    for name in ('a.npy', 'text.npz', 'half.npz'):
+        with pytest.raises(ValueError, match=f'{name}.* no prototype bank'):
+            PrototypeBank(4, 3, 5).load(tmp_path / name)
+
+
+def test_load_of_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        PrototypeBank(4, 3, 5).load(tmp_path / 'none.npz')
+
+
+def test_failed_save_leaves_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / 'bank.npz'
+    PrototypeBank(4, 3, 5).save(path)
+
+    def half(file, **arrays):
+        file.write(b'half')
+        raise OSError('No space left on device')
+
+    monkeypatch.setattr(np, 'savez', half)
+    with pytest.raises(OSError, match='No space'):
+        filled().save(path)
+    monkeypatch.undo()
+    assert [p.name for p in tmp_path.iterdir()] == ['bank.npz']
+    bank = filled()
+    bank.load(path)
+    assert not bank.is_built
+
+
+# --- checkpoints ----------------------------------------------------------
+
+
+def test_bank_travels_in_a_state_dict(tmp_path):
+    torch.save(filled().state_dict(), tmp_path / 'a.pth')
+    state = torch.load(tmp_path / 'a.pth', weights_only=True)
+    assert set(state) == BUFFERS
+    other = PrototypeBank(4, 3, 5)
+    assert not any(other.load_state_dict(state))
+    assert same(other, filled()) and other.is_built
+
+
+def test_bank_has_no_parameters():
+    assert list(filled().parameters()) == []
+    assert filled().double().directions().dtype == torch.float64
