@@ -55,7 +55,7 @@ def print_scores(work_dir: Path) -> None:
         ])
     metrics = read_json(work_dir / 'stage.json')['metrics']
     table.add_row(
-        ['segmentor, validation split', metrics['mIoU'], '', '', ''])
+        ['segmentor, validation split', f'{metrics["mIoU"]:.2f}', '', '', ''])
     print(table)
 
 
@@ -71,12 +71,14 @@ def draw(config: Config, work_dir: Path, num_images: int) -> np.ndarray:
     pipeline = DATASETS.build(
         dict(config.val_dataloader.dataset, _scope_='mmseg')).pipeline
     palette = photos.metainfo['palette']
-    # spread over the split, and with something to see
+    # a fixed sample of the images with something to see
     shown = [
         index for index in range(len(photos))
         if photos.get_data_info(index)['img_labels']
     ]
-    shown = shown[::max(len(shown) // num_images, 1)][:num_images]
+    rng = np.random.default_rng(0)
+    shown = sorted(
+        rng.choice(shown, min(num_images, len(shown)), replace=False))
     rows = []
     for index in shown:
         info = photos.get_data_info(index)

@@ -8,7 +8,7 @@ _base_ = [
 # ---- often changed ---------------------------------------------------------
 max_epochs = 20
 num_clusters = 12  # K, for class and context prototypes each
-fg_thr = 0.1  # tau, splits features by their CAM
+fg_thr = 0.25  # tau, splits features by their CAM
 # a classifier trained on few photos is less confident: softer selection
 mu_f = 0.5  # class prototypes score above it
 mu_b = 0.5  # context prototypes score below it ...

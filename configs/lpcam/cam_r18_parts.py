@@ -6,9 +6,9 @@ _base_ = [
 ]
 
 # ---- often changed ---------------------------------------------------------
-max_epochs = 16
+max_epochs = 18
 num_clusters = 12  # K, for class and context prototypes each
-fg_thr = 0.1  # tau, splits features by their CAM
+fg_thr = 0.25  # tau, splits features by their CAM
 mu_f = 0.5  # class prototypes score above it
 mu_b = 0.5  # context prototypes score below it ...
 mu_b_low = 0.  # ... and above it

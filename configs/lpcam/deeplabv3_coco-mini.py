@@ -7,8 +7,8 @@ _base_ = [
 
 # ---- often changed ---------------------------------------------------------
 map_type = 'lpcam'  # 'cam' trains on plain activation maps
-bg_thr = 0.3  # background score of the masks
-max_epochs = 30
+bg_thr = 0.5  # background score of the masks, tuned on the training photos
+max_epochs = 20
 # ----------------------------------------------------------------------------
 
 optim_wrapper = dict(

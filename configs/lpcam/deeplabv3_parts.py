@@ -8,8 +8,8 @@ _base_ = [
 
 # ---- often changed ---------------------------------------------------------
 map_type = 'lpcam'  # 'cam' trains on plain activation maps
-bg_thr = 0.2  # background score of the masks
-max_epochs = 15
+bg_thr = 0.4  # background score of the masks
+max_epochs = 30
 # ----------------------------------------------------------------------------
 
 optim_wrapper = dict(

@@ -5,11 +5,12 @@ from .image_label_sources import (COCOJSONLabels, CSVLabels, FolderLabels,
 from .parts import PartsDataset
 from .pseudo_label_dataset import PseudoLabelDataset
 from .transforms import LoadPseudoLabel, RandomCanvasCrop
-from .wrappers import SegDatasetWrapper, check_images
+from .wrappers import SegDatasetWrapper, check_files, check_images, check_masks
 
 __all__ = [
     'BACKGROUND_NAMES', 'COCOJSONLabels', 'CSVLabels', 'FolderLabels',
     'ImageLabelDataset', 'ImageLabelSource', 'JSONLabels', 'LoadPseudoLabel',
     'MaskLabels', 'NPYLabels', 'PartsDataset', 'PseudoLabelDataset',
-    'RandomCanvasCrop', 'SegDatasetWrapper', 'VOCXMLLabels', 'check_images'
+    'RandomCanvasCrop', 'SegDatasetWrapper', 'VOCXMLLabels', 'check_files',
+    'check_images', 'check_masks'
 ]

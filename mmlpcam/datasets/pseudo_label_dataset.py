@@ -7,7 +7,7 @@ from mmseg.registry import DATASETS
 
 from .image_label_sources import listed
 from .transforms import LoadPseudoLabel
-from .wrappers import SegDatasetWrapper, check_images
+from .wrappers import SegDatasetWrapper, check_masks, has_transform
 
 
 @DATASETS.register_module()
@@ -70,7 +70,8 @@ class PseudoLabelDataset(SegDatasetWrapper):
                     'which would turn the background, class 0 of a pseudo '
                     'label, into ignore and shift all classes. Set '
                     'reduce_zero_label=False.')
-            if missing == 'ignore' and not _has_loader(leaf.pipeline):
+            if missing == 'ignore' and not has_transform(
+                    leaf.pipeline, LoadPseudoLabel):
                 raise ValueError(
                     "PseudoLabelDataset: missing='ignore' needs "
                     "dict(type='LoadPseudoLabel') in the pipeline of "
@@ -106,19 +107,7 @@ class PseudoLabelDataset(SegDatasetWrapper):
                 level=logging.WARNING)
             for image_id in absent:
                 del masks[image_id]
-        image_sizes = check_images([images[i] for i in masks])
-        mask_sizes = check_images(list(masks.values()), single_channel=True)
-        wrong = [
-            f'{path} is {mask}, {images[image_id]} is {image}'
-            for (image_id, path
-                 ), mask, image in zip(masks.items(), mask_sizes, image_sizes)
-            if mask != image
-        ]
-        if wrong:
-            raise ValueError(
-                f'PseudoLabelDataset: {len(wrong)} masks differ in (width, '
-                f'height) from their images: {listed(wrong)}. Write masks at '
-                'the size of the original image.')
+        check_masks([images[i] for i in masks], list(masks.values()))
 
     def _amend(self, info: dict) -> None:
         path = self._mask_path(info['image_id'])
@@ -126,13 +115,3 @@ class PseudoLabelDataset(SegDatasetWrapper):
             path = None
         info['seg_map_path'] = path
         info['label_map'] = None
-
-
-def _has_loader(pipeline: Any) -> bool:
-    """Say if a transform, or one nested in it, is a LoadPseudoLabel."""
-    if isinstance(pipeline, LoadPseudoLabel):
-        return True
-    if isinstance(pipeline, list | tuple):
-        return any(map(_has_loader, pipeline))
-    # Compose, RandomApply and the like; RandomChoice holds lists of Compose
-    return _has_loader(getattr(pipeline, 'transforms', ()))

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 from mmengine.dataset import (BaseDataset, ClassBalancedDataset, ConcatDataset,
                               RepeatDataset, force_full_init)
+from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import DATASETS
 from PIL import Image
 
@@ -77,6 +78,70 @@ def check_images(paths: Sequence[str],
         f'{len(bad)} of {len(paths)} image files cannot be read: '
         f'{listed([f"{path} ({error})" for path, error in bad])}. '
         'Fetch or write them again.')
+
+
+def check_masks(images: Sequence[str], masks: Sequence[str]) -> None:
+    """Check that index masks exist, can be read and fit their images.
+
+    Args:
+        images (Sequence[str]): Image files on a local file system.
+        masks (Sequence[str]): The mask of each.
+
+    Raises:
+        FileNotFoundError: Files do not exist.
+        ValueError: Files are not readable, a mask has several channels, or
+            its size differs from that of its image.
+    """
+    image_sizes = check_images(images)
+    mask_sizes = check_images(masks, single_channel=True)
+    wrong = [
+        f'{mask} is {mask_size}, {image} is {image_size}' for image, mask,
+        image_size, mask_size in zip(images, masks, image_sizes, mask_sizes)
+        if image_size != mask_size
+    ]
+    if wrong:
+        raise ValueError(
+            f'{len(wrong)} of {len(masks)} masks differ in (width, height) '
+            f'from their images: {listed(wrong)}. Masks must have the size of '
+            'the original image.')
+
+
+def check_files(dataset: Any) -> None:
+    """Check all files that a dataset will load, before they are needed.
+
+    Args:
+        dataset (Any): What :class:`SegDatasetWrapper` can wrap, or such a
+            wrapper. Masks are looked at where the pipeline loads them.
+
+    Raises:
+        FileNotFoundError: Files do not exist.
+        ValueError: Files are not readable, or a mask does not fit.
+    """
+    for leaf in _leaves(dataset):
+        infos = [leaf.get_data_info(i) for i in range(len(leaf))]
+        images = [info['img_path'] for info in infos]
+        if has_transform(leaf.pipeline, LoadAnnotations):
+            check_masks(images, [info['seg_map_path'] for info in infos])
+        else:
+            check_images(images)
+
+
+def has_transform(pipeline: Any, kind: type) -> bool:
+    """Say if a transform, or one nested in it, is of a kind.
+
+    Args:
+        pipeline (Any): Transform, list of them, or Compose.
+        kind (type): Class of transforms.
+
+    Returns:
+        bool: Whether there is one.
+    """
+    if isinstance(pipeline, kind):
+        return True
+    if isinstance(pipeline, list | tuple):
+        return any(has_transform(item, kind) for item in pipeline)
+    # Compose, RandomApply and the like; RandomChoice holds lists of Compose
+    return has_transform(getattr(pipeline, 'transforms', ()), kind)
 
 
 class SegDatasetWrapper:

@@ -18,6 +18,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from mmseg.registry import DATASETS, RUNNERS
 from torch import nn
 
+from mmlpcam.datasets import check_files
 from mmlpcam.utils import check_writable, read_json, write_json
 from .distributed import init_distributed
 
@@ -126,6 +127,7 @@ class StagedRunner:
             for key in _INHERITED:
                 if key in main and key not in entry:
                     cfg[key] = copy.deepcopy(main[key])
+            _inherit_amp(main, cfg)
             cfg.work_dir = str(work_dir / name)
             stages.append(Stage(name, entry['task'], cfg, stages))
         final = copy.deepcopy(main)
@@ -142,10 +144,12 @@ class StagedRunner:
                 loader = stage.cfg.get(f'{split}_dataloader')
                 if loader and not _has_reference(loader['dataset']):
                     # pipelines are built from the default scope
-                    DATASETS.build(
-                        dict(
-                            copy.deepcopy(loader['dataset']),
-                            _scope_=stage.cfg.get('default_scope', 'mmseg')))
+                    check_files(
+                        DATASETS.build(
+                            dict(
+                                copy.deepcopy(loader['dataset']),
+                                _scope_=stage.cfg.get('default_scope',
+                                                      'mmseg'))))
 
 
 class Stage:
@@ -333,6 +337,18 @@ def last_checkpoint(folder: str | os.PathLike) -> str | None:
     name = Path(find_latest_checkpoint(str(folder)) or '').name
     checkpoint = Path(folder) / name
     return str(checkpoint) if checkpoint.is_file() else None
+
+
+def _inherit_amp(main: Config, stage: Config) -> None:
+    """Train a stage in mixed precision where the main config does."""
+    wanted = main.get('optim_wrapper', {})
+    found = stage.get('optim_wrapper', {})
+    if (wanted.get('type') == 'AmpOptimWrapper'
+            and found.get('type') == 'OptimWrapper'):
+        found.type = 'AmpOptimWrapper'
+        for key in ('loss_scale', 'dtype'):
+            if key in wanted:
+                found[key] = wanted[key]
 
 
 def _say(message: str) -> None:

@@ -201,6 +201,12 @@ class CAMIoUMetric(BaseMetric):
             truth = sample['gt_sem_seg']['data'].squeeze(0)
             counts = {}
             for map_type, maps in sample['activation'].items():
+                if maps.shape[-2:] != truth.shape:
+                    raise ValueError(
+                        f'the mask of {sample.get("img_path")} is '
+                        f'{tuple(truth.shape)}, but the image is '
+                        f'{tuple(maps.shape[-2:])} (H, W): masks must have '
+                        'the size of the original image')
                 # the grid is compared in the precision of the maps
                 thresholds = torch.as_tensor(
                     self.thresholds, dtype=maps.dtype, device=maps.device)

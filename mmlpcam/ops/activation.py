@@ -49,8 +49,9 @@ def activation_maps(feats: Tensor, directions: Tensor, *,
         flat = feats.float().flatten(2)
         maps = directions.to(flat) @ flat
         if normalize:
-            maps = maps / torch.linalg.vector_norm(
-                flat, dim=1, keepdim=True).clamp_min(_NORM_EPS)
+            # vector_norm() is five times slower over this dimension
+            norms = flat.square().sum(1, keepdim=True).sqrt()
+            maps = maps / norms.clamp_min(_NORM_EPS)
     return maps.relu_().unflatten(2, feats.shape[2:])
 
 

@@ -1,12 +1,16 @@
 """Chains of stages: order, resuming, refusing."""
 import hashlib
+import importlib.util
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmseg.registry import HOOKS, RUNNERS
+from PIL import Image
 
 from mmlpcam.datasets.parts_generator import PartsSettings, make_parts_dataset
 from mmlpcam.engine import StagedRunner, last_checkpoint
@@ -137,7 +141,6 @@ def test_second_run_does_nothing(config, unbroken, caplog):
 
 
 @pytest.mark.parametrize('stage, iteration', [
-    ('classifier', 0),
     ('classifier', 2),
     ('broken', 3),
 ])
@@ -245,3 +248,46 @@ def test_moved_work_dir(tmp_path):
     assert last_checkpoint(tmp_path) == str(tmp_path / 'epoch_3.pth')
     (tmp_path / 'last_checkpoint').write_text('')
     assert last_checkpoint(tmp_path) is None
+
+
+@pytest.mark.parametrize('broken, error, message', [
+    ('missing', FileNotFoundError, 'train_00003.png'),
+    ('size', ValueError, r'train_00003.png is \(10, 10\)'),
+])
+def test_bad_masks_stop_before_training(config, parts, tmp_path, monkeypatch,
+                                        broken, error, message):
+    shutil.copytree(parts, tmp_path / 'parts')
+    mask = tmp_path / 'parts/SegmentationClass/train_00003.png'
+    mask.unlink()
+    if broken == 'size':
+        Image.new('L', (10, 10)).save(mask)
+    config.stages[1].test_dataloader = dict(
+        dataset=dict(dataset=dict(data_root=str(tmp_path / 'parts'))))
+    with pytest.raises(error, match=message):
+        run(config, tmp_path / 'run')
+    assert not (tmp_path / 'run' / 'classifier').exists()
+
+
+def test_amp_reaches_all_training_stages(config, tmp_path):
+    config.work_dir = str(tmp_path)
+    config.optim_wrapper.type = 'AmpOptimWrapper'
+    config.optim_wrapper.loss_scale = 'dynamic'
+    classifier = StagedRunner(config).stages[0]
+    assert classifier.cfg.optim_wrapper.type == 'AmpOptimWrapper'
+    assert classifier.cfg.optim_wrapper.loss_scale == 'dynamic'
+
+
+def test_report_shows_each_step(config, unbroken):
+    spec = importlib.util.spec_from_file_location('report',
+                                                  ROOT / 'tools/report.py')
+    report = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(report)
+    panel = report.draw(config.copy(), unbroken, num_images=2)
+    columns = [panel[30:, x:x + 192] for x in range(0, panel.shape[1], 196)]
+    assert len(columns) == len(report.TITLES) == 6
+    image = Image.open(config.data_root +
+                       '/JPEGImages/train_00000.jpg').resize((192, 192))
+    assert abs(columns[0][:190].astype(int) -
+               np.asarray(image)[4:194]).mean() < 12
+    for one, two in zip(columns, columns[1:]):
+        assert (one != two).any()

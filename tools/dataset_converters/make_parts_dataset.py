@@ -15,22 +15,29 @@ from mmlpcam.datasets.parts_generator import PartsSettings, make_parts_dataset
 
 
 def parse_args() -> argparse.Namespace:
+    defaults = PartsSettings()
     parser = argparse.ArgumentParser(
         description='Make the generated parts dataset (PASCAL VOC layout)',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('out_dir', help='folder to make')
     parser.add_argument(
-        '--num-train', type=int, default=240, help='training images')
+        '--num-train',
+        type=int,
+        default=defaults.num_train,
+        help='training images')
     parser.add_argument(
-        '--num-val', type=int, default=60, help='validation images')
+        '--num-val',
+        type=int,
+        default=defaults.num_val,
+        help='validation images')
     parser.add_argument(
         '--size',
         type=int,
         nargs=2,
-        default=[128, 128],
+        default=defaults.size,
         metavar=('H', 'W'),
         help='height and width of the images')
-    parser.add_argument('--seed', type=int, default=0, help='random seed')
+    parser.add_argument('--seed', type=int, default=defaults.seed, help='random seed')
     parser.add_argument(
         '--overwrite',
         action='store_true',

@@ -30,4 +30,4 @@ model = dict(
         scales=(1.0, ),
         flip=True,
         stride=4,
-        bg_thr=0.2))
+        bg_thr=0.4))

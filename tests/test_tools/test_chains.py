@@ -1,0 +1,171 @@
+"""Whole chains through the command line, as users start them."""
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mmseg
+import pytest
+from mmseg.datasets import PascalVOCDataset
+
+from mmlpcam.datasets.parts_generator import PartsSettings, make_parts_dataset
+from mmlpcam.utils import read_json
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ('train.py', 'test.py', 'report.py', 'benchmark.py',
+         'build_prototypes.py', 'dataset_converters/make_parts_dataset.py')
+ENV = {
+    **os.environ, 'PYTHONPATH': str(ROOT),
+    'OMP_NUM_THREADS': '1',
+    'PYTHONWARNINGS': 'ignore'
+}
+SHORT = [
+    'train_cfg.max_epochs=1', 'train_cfg.val_interval=1',
+    'stages.0.train_cfg.max_epochs=3'
+]
+
+
+@pytest.fixture(scope='module')
+def parts(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('data') / 'parts'
+    make_parts_dataset(
+        str(folder), PartsSettings(num_train=16, num_val=2, size=(64, 64)))
+    return folder
+
+
+def start(*arguments, **env):
+    return subprocess.Popen([sys.executable, *map(str, arguments)],
+                            env={
+                                **ENV,
+                                **{
+                                    key: str(value)
+                                    for key, value in env.items()
+                                }
+                            },
+                            stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT,
+                            text=True)
+
+
+def run(*arguments, **env):
+    process = start(*arguments, **env)
+    output = process.communicate()[0]
+    assert process.returncode == 0, output[-3000:]
+    return output
+
+
+@pytest.mark.parametrize('tool', TOOLS)
+def test_help(tool):
+    assert 'usage:' in run(ROOT / 'tools' / tool, '--help')
+
+
+@pytest.mark.slow
+def test_benchmark_prints_a_ratio():
+    output = run(ROOT / 'tools/benchmark.py', '--repeats', '2', '--channels',
+                 '64')
+    assert 'ratio loop / product: median' in output
+
+
+@pytest.mark.slow
+def test_killed_chain_carries_on(parts, tmp_path):
+    """SIGKILL at several moments; then the same command to the end."""
+    command = [
+        ROOT / 'tools/train.py', ROOT / 'configs/lpcam/deeplabv3_parts.py',
+        '--cfg-options', *SHORT
+    ]
+    run(*command, '--work-dir', tmp_path / 'whole', PARTS_DATASET=parts)
+    broken = tmp_path / 'broken'
+    for moment in ('classifier/epoch_1.pth', 'labels/masks/train_00003.png',
+                   'labels/stage.json'):
+        process = start(*command, '--work-dir', broken, PARTS_DATASET=parts)
+        while not (broken / moment).exists() and process.poll() is None:
+            time.sleep(0.02)
+        process.kill()
+        process.communicate()
+    run(*command, '--work-dir', broken, PARTS_DATASET=parts)
+
+    def files(folder):
+        return {
+            path.relative_to(folder): path.read_bytes()
+            for path in sorted(folder.rglob('*'))
+            if path.suffix in ('.png', '.npz') or path.name == 'scores.json'
+        }
+
+    assert files(tmp_path / 'whole') == files(broken)
+    metrics = [
+        read_json(folder / 'stage.json')['metrics']
+        for folder in (tmp_path / 'whole', broken)
+    ]
+    for key in ('aAcc', 'mIoU', 'mAcc'):
+        assert metrics[0][key] == metrics[1][key]
+    last = run(*command, '--work-dir', broken, PARTS_DATASET=parts)
+    assert 'nothing to do' in last
+
+
+@pytest.mark.slow
+def test_train_tool_of_mmseg_runs_the_chain(parts, tmp_path):
+    tool = Path(mmseg.__file__).parent / '.mim' / 'tools' / 'train.py'
+    if not tool.exists():
+        pytest.skip('this MMSegmentation does not ship its tools')
+    run(tool,
+        ROOT / 'configs/lpcam/deeplabv3_parts.py',
+        '--work-dir',
+        tmp_path / 'run',
+        '--cfg-options',
+        *SHORT,
+        PARTS_DATASET=parts)
+    assert read_json(tmp_path / 'run' / 'stage.json')['finished']
+
+
+@pytest.mark.slow
+def test_main_job_on_a_tiny_voc(tmp_path):
+    """configs/lpcam/deeplabv3_voc.py itself, but for sizes and weights."""
+    voc = tmp_path / 'data' / 'VOCdevkit' / 'VOC2012'
+    voc.parent.mkdir(parents=True)
+    make_parts_dataset(
+        str(voc), PartsSettings(num_train=6, num_val=2, size=(64, 64)))
+    names = PascalVOCDataset.METAINFO['classes']
+    from mmlpcam.datasets.parts_generator import CLASSES
+    for path in (voc / 'Annotations').iterdir():
+        text = path.read_text()
+        for ours, theirs in zip(CLASSES[1:], names[1:]):
+            text = text.replace(f'<name>{ours}<', f'<name>{theirs}<')
+        path.write_text(text)
+    lists = voc / 'ImageSets' / 'Segmentation'
+    (lists / 'train_aug.txt').write_text((lists / 'train.txt').read_text())
+    config = tmp_path / 'config.py'
+    config.write_text(f"""
+_base_ = '{ROOT}/configs/lpcam/deeplabv3_voc.py'
+model = dict(backbone=dict(init_cfg=None))
+train_cfg = dict(max_iters=2, val_interval=2)
+train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False)
+val_dataloader = dict(num_workers=0, persistent_workers=False)
+stages = _base_.stages
+for stage in stages:
+    stage.setdefault('model', {{}})
+    stage['model'] = dict(
+        stage['model'],
+        backbone=dict(init_cfg=None),
+        decode_head=dict(init_cfg=dict(
+            type='Normal', std=1., override=dict(name='conv_seg'))))
+stages[0].update(
+    train_cfg=dict(max_epochs=1),
+    train_dataloader=dict(
+        batch_size=2, num_workers=0, persistent_workers=False))
+""")
+    process = subprocess.run([
+        sys.executable,
+        str(ROOT / 'tools/train.py'),
+        str(config), '--work-dir',
+        str(tmp_path / 'run')
+    ],
+                             cwd=tmp_path,
+                             env=ENV,
+                             capture_output=True,
+                             text=True)
+    assert process.returncode == 0, process.stderr[-3000:]
+    assert len(list((tmp_path / 'run/labels/masks').iterdir())) == 6
+    scores = read_json(tmp_path / 'run/seed/scores.json')
+    assert set(scores['maps']) == {'cam', 'lpcam_f', 'lpcam'}
+    assert (tmp_path / 'run/iter_2.pth').exists()
