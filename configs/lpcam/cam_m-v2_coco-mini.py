@@ -7,7 +7,7 @@ _base_ = [
 
 # ---- often changed ---------------------------------------------------------
 max_epochs = 20
-num_clusters = 12  # K, for class and context prototypes each
+num_clusters = 50  # K, for class and context prototypes each
 fg_thr = 0.25  # tau, splits features by their CAM
 # a classifier trained on few photos is less confident: softer selection
 mu_f = 0.5  # class prototypes score above it
@@ -44,5 +44,7 @@ custom_hooks = [
         mu_f=mu_f,
         mu_b=mu_b,
         mu_b_low=mu_b_low,
-        scales=scales)
+        scales=scales,
+        # with K = 12 and random starts, seeds differ by two points of mIoU
+        init='k-means++')
 ]

@@ -107,13 +107,17 @@ class PseudoLabelWriter(BaseMetric):
 
         Args:
             data_batch (Any): Not needed.
-            data_samples (Sequence[dict]): Predictions with ``image_id`` and
-                ``pred_sem_seg``, and, for maps, ``map_type``,
-                ``activation`` and ``strided_activation``.
+            data_samples (Sequence[dict]): Predictions with ``image_id`` (or
+                else ``img_path``) and ``pred_sem_seg``, and, for maps,
+                ``map_type``, ``activation`` and ``strided_activation``.
         """
         palette = np.asarray(self.dataset_meta['palette'], np.uint8)
         for sample in data_samples:
-            mask_file, *map_files = self._files(sample['image_id'])
+            # only the wrappers of this package know the image folder
+            image_id = (
+                sample['image_id']
+                if 'image_id' in sample else Path(sample['img_path']).stem)
+            mask_file, *map_files = self._files(image_id)
             for map_file in map_files:
                 field = ('activation'
                          if self.save_maps == 'full' else 'strided_activation')
@@ -128,7 +132,7 @@ class PseudoLabelWriter(BaseMetric):
             image.putpalette(palette.ravel().tolist())
             with atomic_path(mask_file) as tmp:
                 image.save(tmp)
-            self.results.append(sample['image_id'])
+            self.results.append(image_id)
 
     def compute_metrics(self, results: list) -> dict[str, int]:
         """Complete the manifest.

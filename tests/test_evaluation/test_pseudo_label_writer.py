@@ -284,3 +284,15 @@ def test_registered(tmp_path):
     made = METRICS.build(
         dict(type='PseudoLabelWriter', out_dir=str(tmp_path / 'a' / 'b')))
     assert made.save_maps is None and (tmp_path / 'a' / 'b').is_dir()
+
+
+def test_predictions_of_other_data_sets_are_named_by_the_image(tmp_path):
+    writer = PseudoLabelWriter(str(tmp_path))
+    writer.dataset_meta = dict(
+        classes=('background', 'a'), palette=[[0, 0, 0], [9, 9, 9]])
+    writer.process(None, [
+        dict(
+            img_path='/photos/one.jpg',
+            pred_sem_seg=dict(data=torch.ones(1, 2, 2, dtype=torch.int64)))
+    ])
+    assert np.asarray(Image.open(tmp_path / 'masks' / 'one.png')).sum() == 4

@@ -37,7 +37,8 @@ def parse_args() -> argparse.Namespace:
         default=defaults.size,
         metavar=('H', 'W'),
         help='height and width of the images')
-    parser.add_argument('--seed', type=int, default=defaults.seed, help='random seed')
+    parser.add_argument(
+        '--seed', type=int, default=defaults.seed, help='random seed')
     parser.add_argument(
         '--overwrite',
         action='store_true',
