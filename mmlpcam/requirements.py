@@ -13,8 +13,6 @@ _REQUIRED = {
     'mmcv': ('2.0.0', '3.0.0', 'mmcv', 'onedl-mmcv'),
     'mmseg': ('1.2.0', '2.0.0', 'mmsegmentation', 'onedl-mmsegmentation'),
 }
-_INSTALL = ('MMCV_WITH_OPS=0 pip install onedl-mmengine onedl-mmcv '
-            'onedl-mmsegmentation')
 
 
 def check_requirements() -> None:
@@ -28,16 +26,19 @@ def check_requirements() -> None:
     for module, (lowest, below, original, maintained) in _REQUIRED.items():
         needed = (f'mmlpcam needs {original} (or {maintained}) >= {lowest}, '
                   f'< {below}')
+        install = (
+            f'Install it with: MMCV_WITH_OPS=0 pip install -U {maintained} '
+            f'(or, to stay with the original distribution: pip install '
+            f'"{original}>={lowest},<{below}")')
         try:
             version = importlib.import_module(module).__version__
         except Exception as error:
             raise ImportError(
-                f'{needed}, but importing {module} failed ({error}). Install '
-                f'it with: {_INSTALL}') from error
+                f'{needed}, but importing {module} failed ({error}). '
+                f'{install}') from error
         if not _numbers(lowest) <= _numbers(version) < _numbers(below):
             raise ImportError(
-                f'{needed}, but {version} is installed. Install a fitting '
-                f'version with: {_INSTALL}')
+                f'{needed}, but {version} is installed. {install}')
 
 
 def _numbers(version: str) -> tuple[int, ...]:

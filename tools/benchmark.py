@@ -65,10 +65,10 @@ def by_loop(feats: list[Tensor], classes: list[Tensor],
         ]).mean(0)
 
     return finish([
-        torch.stack([
-            (mean_cosine(feat, protos) - mean_cosine(feat, context)).relu()
-            for protos, context in zip(classes, contexts)
-        ], 1) for feat in feats
+        torch.stack(
+            [(mean_cosine(feat, protos) - mean_cosine(feat, context)).relu()
+             for protos, context in zip(classes, contexts)], 1)
+        for feat in feats
     ])
 
 

@@ -53,7 +53,7 @@ def print_scores(work_dir: Path) -> None:
             f'{name} seed, {scores["split"]}', row['mIoU'], row['FP'],
             row['FN'], row['bg_thr']
         ])
-    metrics = read_json(work_dir / 'stage.json')['metrics']
+    metrics = read_json(work_dir / 'segmentor' / 'stage.json')['metrics']
     table.add_row(
         ['segmentor, validation split', f'{metrics["mIoU"]:.2f}', '', '', ''])
     print(table)
@@ -65,7 +65,7 @@ def draw(config: Config, work_dir: Path, num_images: int) -> np.ndarray:
     stages = {stage.name: stage for stage in StagedRunner(config).stages}
     seed = stages['seed'].resolved_cfg()
     classifier = build(seed, seed.load_from)
-    segmentor = build(config, last_checkpoint(work_dir))
+    segmentor = build(config, last_checkpoint(work_dir / 'segmentor'))
     photos = DATASETS.build(
         dict(seed.test_dataloader.dataset, _scope_='mmseg'))
     pipeline = DATASETS.build(

@@ -21,11 +21,11 @@ def parse_args() -> argparse.Namespace:
         '--work-dir',
         help='folder for logs and metrics; work_dirs/<config name> where '
         'neither this nor the config names one')
-    parser.add_argument('--out', help='folder for the predicted masks')
+    parser.add_argument(
+        '--out', help='folder for the predicted masks: masks/ and a manifest')
     parser.add_argument(
         '--show', action='store_true', help='show predictions in a window')
-    parser.add_argument(
-        '--show-dir', help='folder, in the work dir, for drawn predictions')
+    parser.add_argument('--show-dir', help='folder for drawn predictions')
     parser.add_argument(
         '--wait-time',
         type=float,

@@ -1,7 +1,7 @@
 custom_imports = dict(imports=['mmlpcam'], allow_failed_imports=False)
 default_scope = 'mmseg'
 env_cfg = dict(
-    cudnn_benchmark=True,
+    cudnn_benchmark=False,  # maps are made of images of all sizes
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'))  # gloo is used where there is no GPU
 vis_backends = [dict(type='LocalVisBackend')]

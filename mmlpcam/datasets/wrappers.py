@@ -109,15 +109,27 @@ def check_masks(images: Sequence[str], masks: Sequence[str]) -> None:
 def check_files(dataset: Any) -> None:
     """Check all files that a dataset will load, before they are needed.
 
+    Files on other file systems (``backend_args``), wrappers with
+    ``check_files=False`` and datasets of a kind that is not known are left
+    alone.
+
     Args:
-        dataset (Any): What :class:`SegDatasetWrapper` can wrap, or such a
-            wrapper. Masks are looked at where the pipeline loads them.
+        dataset (Any): Any dataset. Masks are looked at where the pipeline
+            loads them.
 
     Raises:
         FileNotFoundError: Files do not exist.
         ValueError: Files are not readable, or a mask does not fit.
     """
-    for leaf in _leaves(dataset):
+    if getattr(dataset, 'check_files', True) is False:
+        return
+    try:
+        leaves = list(_leaves(dataset))
+    except TypeError:
+        return
+    for leaf in leaves:
+        if getattr(leaf, 'backend_args', None):
+            continue
         infos = [leaf.get_data_info(i) for i in range(len(leaf))]
         images = [info['img_path'] for info in infos]
         if has_transform(leaf.pipeline, LoadAnnotations):

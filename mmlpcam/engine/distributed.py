@@ -1,4 +1,6 @@
 """Process groups on machines with and without accelerators."""
+from typing import Any
+
 import torch.distributed as torch_dist
 from mmengine.config import Config
 from mmengine.device import is_cuda_available, is_npu_available
@@ -10,8 +12,9 @@ def init_distributed(cfg: Config) -> None:
 
     MMEngine's runner selects a CUDA device and gives it to
     DistributedDataParallel. Without an accelerator, this starts a gloo
-    process group, which the runner then keeps, and asks for a wrapper without
-    devices. With an accelerator nothing is done: the runner's way is right.
+    process group, which the runner then keeps, asks for a wrapper without
+    devices, and replaces SyncBN, which has no CPU version, by BN. With an
+    accelerator nothing is done: the runner's way is right.
 
     Args:
         cfg (Config): Config with ``launcher`` set; ``model_wrapper_cfg`` may
@@ -30,9 +33,21 @@ def init_distributed(cfg: Config) -> None:
             f'but got {launcher!r}: use tools/dist_train.sh')
     if not is_distributed():
         torch_dist.init_process_group(backend='gloo')
+    _replace_sync_bn(cfg.get('model'))
     if cfg.get('model_wrapper_cfg') is None:
         cfg.model_wrapper_cfg = dict(
             type='MMDistributedDataParallel',
             device_ids=None,
             broadcast_buffers=False,
             find_unused_parameters=cfg.get('find_unused_parameters', False))
+
+
+def _replace_sync_bn(node: Any) -> None:
+    """Replace the layers of a model config in place."""
+    if isinstance(node, dict):
+        if node.get('type') == 'SyncBN':
+            node['type'] = 'BN'
+        node = list(node.values())
+    if isinstance(node, list | tuple):
+        for item in node:
+            _replace_sync_bn(item)

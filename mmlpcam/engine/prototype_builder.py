@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from mmengine.dist import all_reduce, is_main_process
+from mmengine.dist import all_reduce, get_world_size, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmengine.utils import track_iter_progress
@@ -121,9 +121,13 @@ class PrototypeBuilder:
             if value is not None and value < 1:
                 raise ValueError(f'`{name}` must be at least 1, but is '
                                  f'{value}')
+        if images_per_class is not None and images_per_class > _MAX_REPEATS:
+            raise ValueError(f'`images_per_class` must be at most '
+                             f'{_MAX_REPEATS}, but is {images_per_class}')
         if not scales:
             raise ValueError('`scales` must hold at least one factor')
         self.dataset = dataset
+        self._dataset: Dataset | None = None
         self.fg_thr = fg_thr
         self.mu_f = mu_f
         self.mu_b = mu_b
@@ -140,6 +144,22 @@ class PrototypeBuilder:
         self.seed = seed
         self.num_workers = num_workers
 
+    def prepare(self) -> Dataset:
+        """Build the dataset, and meet bad input before it costs time.
+
+        Returns:
+            Dataset: The dataset, built at the first call.
+
+        Raises:
+            ValueError: If several processes are to use scikit-learn.
+        """
+        if self.backend == 'sklearn' and get_world_size() > 1:
+            raise ValueError("backend='sklearn' runs in one process only: use "
+                             "backend='torch' under a launcher")
+        if self._dataset is None:
+            self._dataset = DATASETS.build(self.dataset)
+        return self._dataset
+
     @torch.no_grad()
     def build(self, model: EncoderDecoder) -> None:
         """Fill the bank of the :class:`CAMHead` of a model.
@@ -154,7 +174,7 @@ class PrototypeBuilder:
         model.eval()
         try:
             head = find_cam_head(model)
-            dataset = DATASETS.build(self.dataset)
+            dataset = self.prepare()
             points = self._collect(model, head, dataset)
             self._fill(head, points, dataset.metainfo['classes'][1:])
         finally:
@@ -214,9 +234,10 @@ class PrototypeBuilder:
                         feats[label, side].append(flat[chosen.to(
                             flat.device)].float().cpu())
                         keys[label, side].append(_keys(image, repeat, chosen))
+        # popped one by one, or the features would be held twice
         return {
-            key: _Points(torch.cat(feats[key]), torch.cat(keys[key]))
-            for key in feats
+            key: _Points(torch.cat(feats.pop(key)), torch.cat(keys.pop(key)))
+            for key in list(feats)
         }
 
     def _quota(self, repeats: list[dict[int, int]]) -> list[_Quota]:

@@ -25,14 +25,16 @@ from .distributed import init_distributed
 _PREFIX = 'stage://'
 _FINAL_STAGE = 'segmentor'
 _STAGE_KEYS = ('name', 'config', 'task')
-# Settings that say where and how loudly a run happens, not what it computes.
-_IRRELEVANT = ('work_dir', 'resume', 'launcher', 'log_level', 'env_cfg',
-               'visualizer', 'vis_backends', 'log_processor', 'stages',
-               'runner_type', 'experiment_name', 'model_wrapper_cfg',
-               'custom_imports')
+# What decides the outcome of a stage; all else says where and how loudly it
+# runs.
+_TEST_SETTINGS = ('model', 'data_preprocessor', 'load_from', 'test_dataloader',
+                  'test_evaluator', 'test_cfg')
+_TRAIN_SETTINGS = ('model', 'data_preprocessor', 'load_from',
+                   'train_dataloader', 'train_cfg', 'optim_wrapper',
+                   'param_scheduler', 'auto_scale_lr', 'custom_hooks',
+                   'randomness', 'val_dataloader', 'val_evaluator', 'val_cfg')
 # The main config sets these for all stages, unless a stage sets its own.
-_INHERITED = ('launcher', 'env_cfg', 'log_level', 'randomness',
-              'model_wrapper_cfg')
+_INHERITED = ('launcher', 'env_cfg', 'log_level', 'randomness')
 
 
 @RUNNERS.register_module()
@@ -47,9 +49,9 @@ class StagedRunner:
     - anything else: overrides, merged into that config.
 
     Each stage is an ordinary MMEngine run in ``<work_dir>/<name>``; the
-    config itself trains last, in ``<work_dir>``. A string that starts with
-    ``stage://<name>/`` stands for a file in the folder of an earlier stage;
-    ``stage://<name>/last_checkpoint`` is its last checkpoint.
+    config itself trains last, in ``<work_dir>/segmentor``. A string that
+    starts with ``stage://<name>/`` stands for a file in the folder of an
+    earlier stage; ``stage://<name>/last_checkpoint`` is its last checkpoint.
 
     A finished stage is skipped, an interrupted one continues from its last
     checkpoint, without any flag: the same command again carries on. A stage
@@ -67,6 +69,7 @@ class StagedRunner:
     def __init__(self, cfg: Config) -> None:
         self.cfg = copy.deepcopy(cfg)
         check_writable(self.cfg.work_dir)
+        # the stages share its process group
         init_distributed(self.cfg)
         self.stages = self._load_stages()
 
@@ -97,6 +100,7 @@ class StagedRunner:
                 _say(f'{title} is finished: skipped ({stage.work_dir})')
                 continue
             _say(f'{title} starts in {stage.work_dir}')
+            model = None  # frees the memory of the stage before
             model = stage.run()
             _say(f'{title} is done')
         if model is None:
@@ -131,7 +135,7 @@ class StagedRunner:
             cfg.work_dir = str(work_dir / name)
             stages.append(Stage(name, entry['task'], cfg, stages))
         final = copy.deepcopy(main)
-        final.work_dir = str(work_dir)
+        final.work_dir = str(work_dir / _FINAL_STAGE)
         stages.append(Stage(_FINAL_STAGE, 'train', final, stages))
         return stages
 
@@ -140,9 +144,10 @@ class StagedRunner:
         for stage in self.stages:
             if stage.is_finished():
                 continue
-            for split in ('train', 'val', 'test'):
+            splits = ('train', 'val') if stage.task == 'train' else ('test', )
+            for split in splits:
                 loader = stage.cfg.get(f'{split}_dataloader')
-                if loader and not _has_reference(loader['dataset']):
+                if loader and not _references(loader['dataset']):
                     # pipelines are built from the default scope
                     check_files(
                         DATASETS.build(
@@ -176,9 +181,17 @@ class Stage:
         self.cfg = cfg
         self._folders = {stage.name: Path(stage.work_dir) for stage in earlier}
         self._folders[name] = Path(cfg.work_dir)
-        self._settings = _relevant_settings(cfg)
-        self._chain = [stage.digest for stage in earlier[-1:]]
-        _walk(copy.deepcopy(cfg._cfg_dict), self._check_reference)
+        self._settings = _relevant_settings(cfg, task)
+        references = _references(cfg._cfg_dict)
+        for text, parent in references.items():
+            if parent not in self._folders:
+                raise ValueError(
+                    f'{text!r} in the config of stage {name!r} must name one '
+                    f'of the stages so far: {list(self._folders)}')
+        self._parents = [
+            stage.digest for stage in earlier
+            if stage.name in references.values()
+        ]
 
     @property
     def work_dir(self) -> str:
@@ -192,8 +205,8 @@ class Stage:
 
     @property
     def digest(self) -> str:
-        """str: Digest of its settings and those of all stages before."""
-        return _digest([self._settings, self._chain])
+        """str: Digest of its settings and of the stages it refers to."""
+        return _digest([self._settings, self._parents])
 
     def is_finished(self) -> bool:
         """Whether the stage was run to its end with these settings.
@@ -202,12 +215,17 @@ class Stage:
             RuntimeError: If it was started with other settings.
         """
         if not self.state_file.exists():
+            if last_checkpoint(self.work_dir) is not None:
+                raise RuntimeError(
+                    f'{self.work_dir} holds a checkpoint, but no '
+                    f'{self.state_file.name} that tells its settings. Choose '
+                    'another --work-dir, or remove that folder')
             return False
         state = read_json(self.state_file)
         if state['digest'] != self.digest:
             changed = _changed_keys(state['settings'], self._settings)
             reason = (f'its settings differ in {", ".join(changed)}'
-                      if changed else 'a stage before it has changed')
+                      if changed else 'a stage that it builds on has changed')
             raise RuntimeError(
                 f'stage {self.name!r} in {self.work_dir} was started with '
                 f'another configuration: {reason}. Choose another --work-dir, '
@@ -234,7 +252,11 @@ class Stage:
             nn.Module | None: The model after training.
         """
         cfg = self.resolved_cfg()
-        cfg.experiment_name = f'{self.name}_{Path(self.work_dir).name}'
+        cfg.experiment_name = f'{self.name}_{Path(self.work_dir).parent.name}'
+        if 'visualizer' in cfg:
+            # visualizers are found by name: each stage has a log of its own
+            cfg.visualizer.name = cfg.experiment_name
+        init_distributed(cfg)
         if is_main_process():
             self._write_state(finished=False)
         barrier()
@@ -247,6 +269,9 @@ class Stage:
             runner = Runner.from_cfg(cfg)
             runner.register_hook(metrics)
             model = runner.train()
+            if runner.val_loop is not None and not metrics.values:
+                # it was interrupted after the last checkpoint
+                runner.val_loop.run()
         else:
             cfg.resume = False
             for key in ('train_dataloader', 'train_cfg', 'optim_wrapper',
@@ -266,15 +291,6 @@ class Stage:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return model
-
-    def _check_reference(self, text: str) -> str:
-        if text.startswith(_PREFIX):
-            name = text[len(_PREFIX):].partition('/')[0]
-            if name not in self._folders:
-                raise ValueError(
-                    f'{text!r} in the config of stage {self.name!r} must name '
-                    f'one of the stages so far: {list(self._folders)}')
-        return text
 
     def _resolve(self, text: str) -> str:
         if not text.startswith(_PREFIX):
@@ -366,18 +382,24 @@ def _walk(node: Any, change: Any) -> Any:
     return change(node) if isinstance(node, str) else node
 
 
-def _has_reference(node: Any) -> bool:
-    found = []
-    _walk(
-        copy.deepcopy(node),
-        lambda text: found.append(text.startswith(_PREFIX)) or text)
-    return any(found)
+def _references(node: Any) -> dict[str, str]:
+    """Find all references in a config, each with the name of its stage."""
+    found = {}
+
+    def note(text: str) -> str:
+        if text.startswith(_PREFIX):
+            found[text] = text[len(_PREFIX):].partition('/')[0]
+        return text
+
+    _walk(copy.deepcopy(node), note)
+    return found
 
 
-def _relevant_settings(cfg: Config) -> dict:
+def _relevant_settings(cfg: Config, task: str) -> dict:
+    relevant = _TRAIN_SETTINGS if task == 'train' else _TEST_SETTINGS
     settings = {
         key: value
-        for key, value in cfg.to_dict().items() if key not in _IRRELEVANT
+        for key, value in cfg.to_dict().items() if key in relevant
     }
     return json.loads(json.dumps(settings, default=repr, sort_keys=True))
 

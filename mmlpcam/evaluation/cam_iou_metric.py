@@ -1,4 +1,5 @@
 """Scores of activation maps over a grid of background thresholds."""
+import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -50,7 +51,16 @@ def count_areas(maps: Tensor, labels: Sequence[int], truth: Tensor,
 
     Returns:
         AreaCounts: Counts of this image.
+
+    Raises:
+        ValueError: If the mask has another size than the maps, or holds a
+            value that is no class.
     """
+    if maps.shape[-2:] != truth.shape:
+        raise ValueError(
+            f'the mask is {tuple(truth.shape)}, but the image is '
+            f'{tuple(maps.shape[-2:])} (H, W): masks must have the size of '
+            'the original image')
     scored = truth != ignore_index
     truth = truth[scored]
     num_bins = len(thresholds) + 1
@@ -143,8 +153,8 @@ class CAMIoUMetric(BaseMetric):
     hyper-parameter, and the printed table says on which split it was made.
 
     Args:
-        thresholds (Sequence[float]): Ascending background scores. Defaults to
-            0, 0.01, …, 0.6 given as (start, stop, step).
+        thresholds (tuple[float, float, float]): Grid of background scores
+            as (start, stop, step). Defaults to (0, 0.99, 0.01).
         score_thr (float | str): Threshold of the reported numbers; 'best'
             takes the one with the highest mIoU for each map type. Defaults
             to 'best'.
@@ -158,7 +168,7 @@ class CAMIoUMetric(BaseMetric):
     default_prefix = 'seed'
 
     def __init__(self,
-                 thresholds: tuple[float, float, float] = (0., 0.6, 0.01),
+                 thresholds: tuple[float, float, float] = (0., 0.99, 0.01),
                  score_thr: float | str = 'best',
                  split: str = 'the scored split',
                  ignore_index: int = 255,
@@ -201,19 +211,17 @@ class CAMIoUMetric(BaseMetric):
             truth = sample['gt_sem_seg']['data'].squeeze(0)
             counts = {}
             for map_type, maps in sample['activation'].items():
-                if maps.shape[-2:] != truth.shape:
-                    raise ValueError(
-                        f'the mask of {sample.get("img_path")} is '
-                        f'{tuple(truth.shape)}, but the image is '
-                        f'{tuple(maps.shape[-2:])} (H, W): masks must have '
-                        'the size of the original image')
                 # the grid is compared in the precision of the maps
                 thresholds = torch.as_tensor(
                     self.thresholds, dtype=maps.dtype, device=maps.device)
-                counts[map_type] = count_areas(maps, sample['img_labels'],
-                                               truth.to(maps.device),
-                                               thresholds, num_classes,
-                                               self.ignore_index)
+                try:
+                    counts[map_type] = count_areas(maps, sample['img_labels'],
+                                                   truth.to(maps.device),
+                                                   thresholds, num_classes,
+                                                   self.ignore_index)
+                except ValueError as error:
+                    raise ValueError(f'true mask of {sample.get("img_path")}: '
+                                     f'{error}') from error
             self.results.append(counts)
 
     def compute_metrics(self, results: list) -> dict[str, float]:
@@ -255,6 +263,13 @@ class CAMIoUMetric(BaseMetric):
             else:
                 pick = int(abs(self.thresholds - self.score_thr).argmin())
             name = _MAP_NAMES.get(map_type, map_type)
+            if (self.score_thr == 'best'
+                    and pick in (0, len(self.thresholds) - 1)):
+                print_log(
+                    f'the best threshold of {name} lies at the end of the '
+                    'grid: widen `thresholds`',
+                    logger='current',
+                    level=logging.WARNING)
             row = {key: float(value[pick]) for key, value in means.items()}
             summary.add_row([name, f'{self.thresholds[pick]:.2f}'] +
                             [f'{value:.2f}' for value in row.values()])

@@ -77,17 +77,18 @@ class PseudoLabelWriter(BaseMetric):
             json.dumps({
                 **settings, 'save_maps': self.save_maps
             }))
+        # on all ranks: if one alone failed, the others would wait for it
+        if self.manifest_file.exists():
+            found = read_json(self.manifest_file)['settings']
+            changed = sorted(key for key in {*found, *self.settings}
+                             if found.get(key) != self.settings.get(key))
+            if changed:
+                raise RuntimeError(
+                    f'{self.out_dir} holds labels that were made with other '
+                    f'settings ({", ".join(changed)}): choose another '
+                    'out_dir, or remove that folder to make them anew')
+        barrier()
         if is_main_process():
-            if self.manifest_file.exists():
-                found = read_json(self.manifest_file)['settings']
-                changed = sorted(key for key in {*found, *self.settings}
-                                 if found.get(key) != self.settings.get(key))
-                if changed:
-                    raise RuntimeError(
-                        f'{self.out_dir} holds labels that were made with '
-                        f'other settings ({", ".join(changed)}): choose '
-                        'another out_dir, or remove that folder to make '
-                        'them anew')
             # what a killed run was writing
             for leftover in self.out_dir.rglob('.tmp-*'):
                 leftover.unlink()

@@ -26,7 +26,7 @@ class Killed(BaseException):
 
 @HOOKS.register_module(force=True)
 class KillHook(Hook):
-    """Stop training at an iteration, once."""
+    """Stop training at an iteration, or before validation, once."""
 
     at: dict = {}
 
@@ -34,6 +34,10 @@ class KillHook(Hook):
         name = Path(runner.work_dir).name
         if KillHook.at.get(name) == runner.iter:
             del KillHook.at[name]
+            raise Killed
+
+    def before_val_epoch(self, runner):
+        if KillHook.at.pop('validation', None):
             raise Killed
 
 
@@ -79,9 +83,13 @@ def config(parts, monkeypatch):
 
 
 def run(cfg, work_dir):
+    return RUNNERS.build(merged(cfg, work_dir=str(work_dir))).train()
+
+
+def merged(cfg, **settings):
     cfg = cfg.copy()
-    cfg.work_dir = str(work_dir)
-    return RUNNERS.build(cfg).train()
+    cfg.update(settings)
+    return cfg
 
 
 def contents(work_dir):
@@ -91,9 +99,9 @@ def contents(work_dir):
         for path in sorted((work_dir / 'labels' / 'masks').iterdir())
     }
     weights = {}
-    for name, folder in (('classifier', work_dir / 'classifier'), ('segmentor',
-                                                                   work_dir)):
-        state = torch.load(last_checkpoint(folder), weights_only=False)
+    for name in ('classifier', 'segmentor'):
+        state = torch.load(
+            last_checkpoint(work_dir / name), weights_only=False)
         weights.update({
             f'{name}.{key}': value
             for key, value in state['state_dict'].items()
@@ -128,9 +136,12 @@ def test_chain_leaves_everything(unbroken):
     assert len(masks) == 10
     assert read_json(unbroken / 'labels' / 'manifest.json')['complete']
     assert set(scores['maps']) == {'lpcam', 'cam', 'lpcam_f'}
-    for name in ('', 'classifier', 'seed', 'labels'):
+    for name in ('segmentor', 'classifier', 'seed', 'labels'):
         assert read_json(unbroken / name / 'stage.json')['finished']
-    assert 'mIoU' in read_json(unbroken / 'stage.json')['metrics']
+    for name in ('classifier', 'segmentor'):  # each has a log of its own
+        log, = (unbroken / name).glob('*/vis_data/scalars.json')
+        assert ('decode.loss_ce' in log.read_text()) == (name == 'segmentor')
+    assert 'mIoU' in read_json(unbroken / 'segmentor/stage.json')['metrics']
     assert weights['classifier.decode_head.bank.class_valid'].any()
 
 
@@ -142,7 +153,8 @@ def test_second_run_does_nothing(config, unbroken, caplog):
 
 @pytest.mark.parametrize('stage, iteration', [
     ('classifier', 2),
-    ('broken', 3),
+    ('segmentor', 3),
+    ('validation', True),
 ])
 def test_killed_training_resumes_to_the_same_result(config, unbroken, tmp_path,
                                                     stage, iteration):
@@ -153,6 +165,11 @@ def test_killed_training_resumes_to_the_same_result(config, unbroken, tmp_path,
     assert not KillHook.at
     run(config, work_dir)
     assert_same(contents(unbroken), contents(work_dir))
+    scores = [
+        read_json(folder / 'segmentor' / 'stage.json')['metrics']['mIoU']
+        for folder in (unbroken, work_dir)
+    ]
+    assert scores[0] == scores[1]
 
 
 def test_killed_label_writing_resumes(config, unbroken, tmp_path, monkeypatch):
@@ -191,10 +208,33 @@ def test_other_settings_are_refused(config, unbroken):
         run(config, unbroken)
 
 
-def test_a_change_reaches_the_later_stages(config, unbroken, tmp_path):
-    config.stages[2].model.test_cfg.bg_thr = 0.4
+def test_changes_stop_the_stages_that_build_on_them(config, unbroken):
+    config.stages[2].model.test_cfg.bg_thr = 0.35
+    stages = {
+        stage.name: stage
+        for stage in StagedRunner(merged(config, work_dir=str(
+            unbroken))).stages
+    }
+    assert stages['classifier'].is_finished()
+    assert stages['seed'].is_finished()
     with pytest.raises(RuntimeError, match="'labels'.*model.test_cfg.bg_thr"):
-        run(config, unbroken)
+        stages['labels'].is_finished()
+    with pytest.raises(RuntimeError, match='builds on has changed'):
+        stages['segmentor'].is_finished()
+
+
+def test_how_a_run_is_watched_changes_nothing(config, unbroken):
+    config.log_level = 'WARNING'
+    config.default_hooks.logger.interval = 7
+    assert run(config, unbroken) is None
+
+
+def test_a_stray_checkpoint_is_not_continued(config, tmp_path):
+    (tmp_path / 'classifier').mkdir()
+    (tmp_path / 'classifier' / 'epoch_1.pth').write_bytes(b'')
+    (tmp_path / 'classifier' / 'last_checkpoint').write_text('epoch_1.pth')
+    with pytest.raises(RuntimeError, match='no stage.json'):
+        run(config, tmp_path)
 
 
 def test_inherited_settings(config, tmp_path):
@@ -203,7 +243,7 @@ def test_inherited_settings(config, tmp_path):
     stages = StagedRunner(config).stages
     assert [stage.cfg.randomness.seed for stage in stages] == [7] * 4
     assert stages[0].work_dir == str(tmp_path / 'classifier')
-    assert stages[3].work_dir == str(tmp_path)
+    assert stages[3].work_dir == str(tmp_path / 'segmentor')
 
 
 @pytest.mark.parametrize('change, message', [
@@ -285,9 +325,10 @@ def test_report_shows_each_step(config, unbroken):
     panel = report.draw(config.copy(), unbroken, num_images=2)
     columns = [panel[30:, x:x + 192] for x in range(0, panel.shape[1], 196)]
     assert len(columns) == len(report.TITLES) == 6
-    image = Image.open(config.data_root +
-                       '/JPEGImages/train_00000.jpg').resize((192, 192))
-    assert abs(columns[0][:190].astype(int) -
-               np.asarray(image)[4:194]).mean() < 12
+    photos = [
+        np.asarray(Image.open(path).resize((192, 192)))[4:192].astype(int)
+        for path in Path(config.data_root, 'JPEGImages').iterdir()
+    ]
+    assert min(abs(columns[0][:188] - photo).mean() for photo in photos) < 12
     for one, two in zip(columns, columns[1:]):
         assert (one != two).any()

@@ -357,12 +357,28 @@ def test_report_does_not_depend_on_the_order_of_the_maps(monkeypatch):
             metric(CLASSES[:2]),
             [sample([[0, 1]], (0, ), **{kind: maps[kind]
                                         for kind in order})])
-    assert lines[0] == lines[1]
+    half = len(lines) // 2
+    assert half and lines[:half] == lines[half:]
+
+
+def test_best_threshold_at_the_end_of_the_grid_is_told(monkeypatch):
+    lines = []
+    monkeypatch.setattr('mmlpcam.evaluation.cam_iou_metric.print_log',
+                        lambda text, **kwargs: lines.append(text))
+    truth = sample([[0, 1]], (0, ), cam=np.float32([[[.7, .9]]]))
+    for stop, told in ((0.5, True), (1.0, False)):
+        lines.clear()
+        made = METRICS.build(
+            dict(type='CAMIoUMetric', thresholds=(0., stop, 0.1)))
+        made.dataset_meta = dict(classes=CLASSES[:2])
+        evaluate(made, [truth])
+        found = any('CAM lies at the end of the grid' in x for x in lines)
+        assert found == told
 
 
 def test_default_grid():
     made = METRICS.build(dict(type='CAMIoUMetric'))
-    assert made.thresholds.tolist() == [k / 100 for k in range(61)]
+    assert made.thresholds.tolist() == [k / 100 for k in range(100)]
     assert made.score_thr == 'best'
 
 

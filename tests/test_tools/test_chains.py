@@ -94,7 +94,7 @@ def test_killed_chain_carries_on(parts, tmp_path):
 
     assert files(tmp_path / 'whole') == files(broken)
     metrics = [
-        read_json(folder / 'stage.json')['metrics']
+        read_json(folder / 'segmentor/stage.json')['metrics']
         for folder in (tmp_path / 'whole', broken)
     ]
     for key in ('aAcc', 'mIoU', 'mAcc'):
@@ -115,7 +115,7 @@ def test_train_tool_of_mmseg_runs_the_chain(parts, tmp_path):
         '--cfg-options',
         *SHORT,
         PARTS_DATASET=parts)
-    assert read_json(tmp_path / 'run' / 'stage.json')['finished']
+    assert read_json(tmp_path / 'run/segmentor/stage.json')['finished']
 
 
 @pytest.mark.slow
@@ -168,4 +168,4 @@ stages[0].update(
     assert len(list((tmp_path / 'run/labels/masks').iterdir())) == 6
     scores = read_json(tmp_path / 'run/seed/scores.json')
     assert set(scores['maps']) == {'cam', 'lpcam_f', 'lpcam'}
-    assert (tmp_path / 'run/iter_2.pth').exists()
+    assert (tmp_path / 'run/segmentor/iter_2.pth').exists()

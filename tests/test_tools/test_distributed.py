@@ -152,4 +152,4 @@ def test_dist_train_runs_the_whole_chain(job):
         text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert len(list((job / 'chain/labels/masks').iterdir())) == 11
-    assert (job / 'chain' / 'epoch_1.pth').exists()
+    assert (job / 'chain/segmentor/epoch_1.pth').exists()

@@ -22,8 +22,8 @@ class IterSeedHook(Hook):
 
     priority = 'VERY_HIGH'
 
-    def before_train(self, runner: Runner) -> None:
-        """Seed the first iteration."""
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Seed the first iteration: validation may have drawn as well."""
         self._seed(runner, runner.iter)
 
     def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:

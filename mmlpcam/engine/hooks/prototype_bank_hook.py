@@ -1,7 +1,7 @@
 """When to rebuild the prototype bank during training."""
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
 
 from mmlpcam.engine.prototype_builder import PrototypeBuilder, find_cam_head
@@ -39,8 +39,17 @@ class PrototypeBankHook(Hook):
         self.builder = PrototypeBuilder(dataset, **builder)
 
     def before_train(self, runner: Runner) -> None:
-        """Fail before the training rather than after it."""
+        """Fail before the training rather than after it.
+
+        Raises:
+            ValueError: If epochs are to be counted in an iteration-based
+                loop, which ends its one epoch after the last checkpoint.
+        """
+        if self.by_epoch and isinstance(runner.train_loop, IterBasedTrainLoop):
+            raise ValueError('the training loop counts iterations: set '
+                             'by_epoch=False in PrototypeBankHook')
         find_cam_head(_unwrap(runner))
+        self.builder.prepare()
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Build where epochs are counted."""
