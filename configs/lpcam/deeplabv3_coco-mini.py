@@ -13,12 +13,13 @@ max_epochs = 20
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=5e-4))
+    optimizer=dict(type='AdamW', lr=2e-4, weight_decay=1e-2),
+    paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=10))))
 param_scheduler = [
     dict(
         type='PolyLR',
         power=0.9,
-        eta_min=1e-4,
+        eta_min=0,
         begin=0,
         end=max_epochs,
         by_epoch=True,
