@@ -8,14 +8,14 @@ import argparse
 import os
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import get_state_dict
 from mmseg.registry import HOOKS
 
 from mmlpcam.engine import init_distributed
-from mmlpcam.utils import atomic_path, check_writable
+from mmlpcam.utils import atomic_path, check_writable, parse_run_args
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,25 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file of the classifier')
     parser.add_argument('checkpoint', help='checkpoint of the classifier')
     parser.add_argument('out', help='checkpoint to write')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings to override, as key=value')
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher (default: none)')
-    parser.add_argument(
-        '--local_rank',
-        '--local-rank',
-        type=int,
-        default=0,
-        help='set by torch.distributed.launch')
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    return parse_run_args(parser)
 
 
 def main() -> None:

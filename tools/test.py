@@ -1,12 +1,12 @@
 """Test: score a checkpoint, or draw its predictions."""
 import argparse
-import os
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmlpcam.engine import init_distributed
+from mmlpcam.utils import parse_run_args
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,28 +32,10 @@ def parse_args() -> argparse.Namespace:
         default=2,
         help='seconds between shown predictions')
     parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings to override, as key=value')
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher')
-    parser.add_argument(
         '--tta',
         action='store_true',
         help='test-time augmentation of segmentors; CAMSegmentor has its own')
-    parser.add_argument(
-        '--local_rank',
-        '--local-rank',
-        type=int,
-        default=0,
-        help='set by torch.distributed.launch')
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    return parse_run_args(parser)
 
 
 def main() -> None:

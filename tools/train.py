@@ -1,13 +1,13 @@
 """Train: all stages of a chain, or one model."""
 import argparse
-import os
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
 from mmlpcam.engine import init_distributed
+from mmlpcam.utils import parse_run_args
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,26 +30,7 @@ def parse_args() -> argparse.Namespace:
         '--amp',
         action='store_true',
         help='train with automatic mixed precision, in all stages')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings to override, as key=value; a stage by its number: '
-        'stages.0.train_cfg.max_epochs=2')
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher')
-    parser.add_argument(
-        '--local_rank',
-        '--local-rank',
-        type=int,
-        default=0,
-        help='set by torch.distributed.launch')
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    return parse_run_args(parser)
 
 
 def main() -> None:

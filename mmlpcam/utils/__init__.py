@@ -1,4 +1,8 @@
 """Small helpers that more than one sub-package needs."""
+from .cli import parse_run_args
 from .files import atomic_path, check_writable, read_json, write_json
 
-__all__ = ['atomic_path', 'check_writable', 'read_json', 'write_json']
+__all__ = [
+    'atomic_path', 'check_writable', 'parse_run_args', 'read_json',
+    'write_json'
+]

@@ -489,7 +489,7 @@ def test_pseudo_masks_are_checked(data):
     Image.new('L', (6, 5)).save(data / 'pseudo' / 'a.png')
     with pytest.raises(
             ValueError,
-            match=r'1 masks differ.*pseudo/a\.png is \(6, 5\), '
+            match=r'1 of 3 masks differ.*pseudo/a\.png is \(6, 5\), '
             r'.*img/a\.jpg is \(6, 4\)'):
         pseudo(data)
     Image.new('RGB', (6, 4)).save(data / 'pseudo' / 'a.png')
@@ -509,3 +509,15 @@ def test_pseudo_arguments(data):
             ValueError,
             match="'stage://labels/masks' names a stage.*StagedRunner"):
         PseudoLabelDataset(inner(data), 'stage://labels/masks')
+
+
+def test_check_files_leaves_alone_what_it_cannot_judge(tmp_path):
+    from torch.utils.data import TensorDataset
+
+    from mmlpcam.datasets import check_files
+    check_files(TensorDataset())
+
+    class Wrapper:
+        check_files = False
+
+    check_files(Wrapper())

@@ -1,0 +1,38 @@
+"""Command lines of the tools."""
+import argparse
+import os
+
+from mmengine.config import DictAction
+
+
+def parse_run_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Add what every tool that runs a config takes, and parse.
+
+    Args:
+        parser (argparse.ArgumentParser): Parser with the arguments of the
+            tool itself.
+
+    Returns:
+        argparse.Namespace: All arguments. ``LOCAL_RANK`` is set in the
+        environment, where MMEngine looks for it.
+    """
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings to override, as key=value; a stage of a chain by its '
+        'number: stages.0.train_cfg.max_epochs=2')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher')
+    parser.add_argument(
+        '--local_rank',
+        '--local-rank',
+        type=int,
+        default=0,
+        help='set by torch.distributed.launch')
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
