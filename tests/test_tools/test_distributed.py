@@ -141,7 +141,10 @@ def test_dist_train_runs_the_whole_chain(job):
             str(ROOT / 'tools/dist_train.sh'),
             str(ROOT / 'configs/lpcam/deeplabv3_parts.py'), '2', '--work-dir',
             str(job / 'chain'), '--cfg-options', 'train_cfg.max_epochs=1',
-            'stages.0.train_cfg.max_epochs=2'
+            'stages.0.train_cfg.max_epochs=2',
+            'stages.0.model.decode_head.init_cfg.type=Normal',
+            'stages.0.model.decode_head.init_cfg.std=1.',
+            'stages.0.model.decode_head.init_cfg.override.name=conv_seg'
         ],
         env={
             **ENV, 'PARTS_DATASET': str(job / 'parts'),
