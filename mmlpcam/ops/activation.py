@@ -5,6 +5,7 @@ from torch import Tensor
 
 # torch.nn.functional.cosine_similarity guards its norms with the same value.
 _NORM_EPS = 1e-8
+_BLOCK = 256
 
 
 def activation_maps(feats: Tensor, directions: Tensor, *,
@@ -49,8 +50,11 @@ def activation_maps(feats: Tensor, directions: Tensor, *,
         flat = feats.float().flatten(2)
         maps = directions.to(flat) @ flat
         if normalize:
-            # vector_norm() is five times slower over this dimension
-            norms = flat.square().sum(1, keepdim=True).sqrt()
+            # vector_norm() is five times slower over this dimension; blocks
+            # keep the squares in the cache
+            norms = sum(
+                block.square().sum(1, keepdim=True)
+                for block in flat.split(_BLOCK, dim=1)).sqrt()
             maps = maps / norms.clamp_min(_NORM_EPS)
     return maps.relu_().unflatten(2, feats.shape[2:])
 
