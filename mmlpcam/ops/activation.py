@@ -52,9 +52,8 @@ def activation_maps(feats: Tensor, directions: Tensor, *,
         if normalize:
             # vector_norm() is five times slower over this dimension; blocks
             # keep the squares in the cache
-            norms = sum(
-                block.square().sum(1, keepdim=True)
-                for block in flat.split(_BLOCK, dim=1)).sqrt()
+            norms = sum(block.square().sum(1, keepdim=True)
+                        for block in flat.split(_BLOCK, dim=1)).sqrt()
             maps = maps / norms.clamp_min(_NORM_EPS)
     return maps.relu_().unflatten(2, feats.shape[2:])
 
