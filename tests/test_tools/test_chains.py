@@ -39,7 +39,7 @@ def parts(tmp_path_factory):
     return folder
 
 
-def start(*arguments, **env):
+def start(*arguments, stdout=subprocess.DEVNULL, **env):
     return subprocess.Popen([sys.executable, *map(str, arguments)],
                             env={
                                 **ENV,
@@ -48,13 +48,13 @@ def start(*arguments, **env):
                                     for key, value in env.items()
                                 }
                             },
-                            stdout=subprocess.PIPE,
+                            stdout=stdout,
                             stderr=subprocess.STDOUT,
                             text=True)
 
 
 def run(*arguments, **env):
-    process = start(*arguments, **env)
+    process = start(*arguments, stdout=subprocess.PIPE, **env)
     output = process.communicate()[0]
     assert process.returncode == 0, output[-3000:]
     return output
