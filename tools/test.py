@@ -5,7 +5,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmlpcam.engine import init_distributed
+from mmlpcam.engine import drop_training, init_distributed
 from mmlpcam.utils import parse_run_args
 
 
@@ -64,11 +64,7 @@ def main() -> None:
         cfg.test_evaluator = _as_list(cfg.test_evaluator) + [
             dict(type='PseudoLabelWriter', out_dir=args.out)
         ]
-    # a test needs nothing of the training, which may refer to stages
-    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper',
-                'param_scheduler', 'val_dataloader', 'val_cfg',
-                'val_evaluator'):
-        cfg.pop(key, None)
+    drop_training(cfg)
     init_distributed(cfg)
     Runner.from_cfg(cfg).test()
 

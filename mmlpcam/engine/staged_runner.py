@@ -274,10 +274,7 @@ class Stage:
                 runner.val_loop.run()
         else:
             cfg.resume = False
-            for key in ('train_dataloader', 'train_cfg', 'optim_wrapper',
-                        'param_scheduler', 'val_dataloader', 'val_cfg',
-                        'val_evaluator'):
-                cfg.pop(key, None)
+            drop_training(cfg)
             runner = Runner.from_cfg(cfg)
             runner.register_hook(metrics)
             model = None
@@ -334,6 +331,20 @@ class _LastMetrics(Hook):
 
     def after_test_epoch(self, runner, metrics=None) -> None:
         self._keep(metrics)
+
+
+def drop_training(cfg: Config) -> None:
+    """Take out of a config what a test does not need.
+
+    It may refer to stages, and MMEngine's runner insists on all or none.
+
+    Args:
+        cfg (Config): Config to change in place.
+    """
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper',
+                'param_scheduler', 'val_dataloader', 'val_cfg',
+                'val_evaluator'):
+        cfg.pop(key, None)
 
 
 def last_checkpoint(folder: str | os.PathLike) -> str | None:
