@@ -30,25 +30,17 @@ custom_hooks = [dict(type='ChannelsLastHook'), dict(type='IterSeedHook')]
 
 runner_type = 'StagedRunner'
 classifier = '{{ fileDirname }}/cam_m-v2_coco-mini.py'
-stages = [
-    dict(name='classifier', task='train', config=classifier),
-    dict(
-        name='seed',
+stages = dict(
+    classifier=dict(task='train', config=classifier),
+    seed=dict(
         task='test',
         config=classifier,
         load_from='stage://classifier/last_checkpoint',
         test_evaluator=dict(out_file='stage://seed/scores.json')),
-    dict(
-        name='labels',
-        task='test',
+    labels=dict(
+        task='label',
         config=classifier,
         load_from='stage://classifier/last_checkpoint',
         model=dict(
             test_cfg=dict(
-                map_type=map_type, extra_map_types=(), bg_thr=bg_thr)),
-        test_dataloader=dict(
-            dataset=dict(dataset=dict(pipeline=_base_.test_pipeline))),
-        test_evaluator=dict(
-            _delete_=True, type='PseudoLabelWriter', out_dir='stage://labels'),
-        test_cfg=dict(type='PseudoLabelLoop')),
-]
+                map_type=map_type, extra_map_types=(), bg_thr=bg_thr))))

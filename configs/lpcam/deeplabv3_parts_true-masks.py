@@ -2,7 +2,7 @@
 # upper bound for what image labels can reach (`make demo-full`).
 _base_ = './deeplabv3_parts.py'
 runner_type = 'Runner'
-stages = []
+stages = dict(_delete_=True)
 train_dataloader = dict(
     dataset=dict(
         _delete_=True, **_base_.train_images, pipeline=_base_.train_pipeline))

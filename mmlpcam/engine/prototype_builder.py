@@ -212,12 +212,11 @@ class PrototypeBuilder:
             local = head.local_features(model.extract_feat(inputs))[0]
             cams = head.multi_scale_maps(
                 model.extract_feat,
-                inputs,
-                present,
+                inputs, [present],
                 map_types=['cam'],
                 scales=self.scales,
                 flip=self.flip,
-                stride=self.stride)['cam'][0][0]
+                stride=self.stride)[0]['cam'].full()
             flat = local.flatten(1).t()
             for cam, label in zip(cams, present):
                 if image not in repeats[label]:

@@ -24,7 +24,7 @@ from .distributed import init_distributed
 
 _PREFIX = 'stage://'
 _FINAL_STAGE = 'segmentor'
-_STAGE_KEYS = ('name', 'config', 'task')
+_STAGE_KEYS = ('config', 'task')
 # What decides the outcome of a stage; all else says where and how loudly it
 # runs.
 _TEST_SETTINGS = ('model', 'data_preprocessor', 'load_from', 'test_dataloader',
@@ -41,12 +41,19 @@ _INHERITED = ('launcher', 'env_cfg', 'log_level', 'randomness')
 class StagedRunner:
     """Run the stages that a config names, then the config itself.
 
-    Set ``runner_type='StagedRunner'`` and ``stages``, a list of dicts with
+    Set ``runner_type='StagedRunner'`` and ``stages``, a dict from the name
+    of a stage, which is also that of its folder, to a dict with
 
-    - name (str): Name of the stage and of its folder in the work dir.
     - config (str): Config file of the stage.
-    - task (str): 'train' or 'test'.
+    - task (str): 'train'; 'test'; or 'label', which writes a mask for each
+      image of the ``label_dataloader`` of that config into the folder of the
+      stage (:class:`PseudoLabelLoop`). The writer takes its options from
+      ``label_evaluator``.
     - anything else: overrides, merged into that config.
+
+    On the command line a stage may be given by its name or its number:
+    ``stages.classifier.train_cfg.max_epochs=2`` is
+    ``stages.0.train_cfg.max_epochs=2``.
 
     Each stage is an ordinary MMEngine run in ``<work_dir>/<name>``; the
     config itself trains last, in ``<work_dir>/segmentor``. A string that
@@ -112,14 +119,12 @@ class StagedRunner:
         main = self.cfg
         work_dir = Path(main.work_dir).absolute()
         stages: list[Stage] = []
-        for entry in main.get('stages', []):
+        for name, entry in _by_name(main.get('stages', {})).items():
             if any(not entry.get(key) for key in _STAGE_KEYS):
                 raise ValueError(
-                    f'each stage needs {", ".join(_STAGE_KEYS)}, but got '
-                    f'{dict(entry)}')
-            name = entry['name']
-            if name in {_FINAL_STAGE, *(s.name
-                                        for s in stages)} or '/' in name:
+                    f'stage {name!r} needs {" and ".join(_STAGE_KEYS)}, but '
+                    f'got {dict(entry)}')
+            if name == _FINAL_STAGE or '/' in name:
                 raise ValueError(
                     f'stage name {name!r} holds a slash or is taken '
                     f'({_FINAL_STAGE!r} is the main config itself)')
@@ -133,7 +138,11 @@ class StagedRunner:
                     cfg[key] = copy.deepcopy(main[key])
             _inherit_amp(main, cfg)
             cfg.work_dir = str(work_dir / name)
-            stages.append(Stage(name, entry['task'], cfg, stages))
+            task = entry['task']
+            if task == 'label':
+                _write_labels(cfg, name)
+                task = 'test'
+            stages.append(Stage(name, task, cfg, stages))
         final = copy.deepcopy(main)
         final.work_dir = str(work_dir / _FINAL_STAGE)
         stages.append(Stage(_FINAL_STAGE, 'train', final, stages))
@@ -174,8 +183,8 @@ class Stage:
     def __init__(self, name: str, task: str, cfg: Config,
                  earlier: Sequence['Stage']) -> None:
         if task not in ('train', 'test'):
-            raise ValueError(f"stage {name!r}: `task` must be 'train' or "
-                             f"'test', but is {task!r}")
+            raise ValueError(f"stage {name!r}: `task` must be 'train', "
+                             f"'test' or 'label', but is {task!r}")
         self.name = name
         self.task = task
         self.cfg = cfg
@@ -364,6 +373,34 @@ def last_checkpoint(folder: str | os.PathLike) -> str | None:
     name = Path(find_latest_checkpoint(str(folder)) or '').name
     checkpoint = Path(folder) / name
     return str(checkpoint) if checkpoint.is_file() else None
+
+
+def _by_name(stages: dict) -> dict:
+    """Merge entries that the command line gave by number."""
+    stages = copy.deepcopy(dict(stages))
+    names = [name for name in stages if not name.isdigit()]
+    for number in [name for name in stages if name.isdigit()]:
+        if int(number) >= len(names):
+            raise ValueError(
+                f'there is no stage {number}: stages are numbered from 0 and '
+                f'are {names}')
+        name = names[int(number)]
+        stages[name] = Config._merge_a_into_b(
+            stages.pop(number), stages[name], allow_list_keys=True)
+    return stages
+
+
+def _write_labels(cfg: Config, name: str) -> None:
+    """Turn the test of a config into one that writes labels."""
+    if 'label_dataloader' not in cfg:
+        raise ValueError(f'the config of stage {name!r} has no '
+                         "`label_dataloader`, which task='label' needs")
+    cfg.test_dataloader = cfg.label_dataloader
+    cfg.test_evaluator = dict(
+        type='PseudoLabelWriter',
+        out_dir=f'{_PREFIX}{name}',
+        **cfg.get('label_evaluator', {}))
+    cfg.test_cfg = dict(type='PseudoLabelLoop')
 
 
 def _inherit_amp(main: Config, stage: Config) -> None:

@@ -21,8 +21,8 @@ class PseudoLabelWriter(BaseMetric):
 
     ``out_dir/masks/<image id>.png`` holds class indices (uint8, 0 is the
     background) with the palette of the dataset;
-    ``out_dir/maps/<image id>.npz``, where asked for, holds ``labels`` (n, )
-    int64 and ``maps`` (n, h, w) float32 in [0, 1];
+    ``out_dir/maps/<image id>.npz``, where asked for, holds the maps behind
+    the mask, see :class:`~mmlpcam.structures.ActivationMaps`;
     ``out_dir/manifest.json`` says how they were made and whether all are
     there. The image id is the path of the image below its folder, without
     extension.
@@ -33,8 +33,7 @@ class PseudoLabelWriter(BaseMetric):
 
     Args:
         out_dir (str): Folder of the labels.
-        save_maps (str, optional): 'strided' saves the maps at a quarter of
-            the image size, 'full' at its size. Defaults to None.
+        save_maps (bool): Whether to write the maps too. Defaults to False.
         collect_device (str): 'cpu' or 'gpu'. Defaults to 'cpu'.
         prefix (str, optional): Prefix of the metric names. Defaults to None.
 
@@ -45,13 +44,10 @@ class PseudoLabelWriter(BaseMetric):
 
     def __init__(self,
                  out_dir: str,
-                 save_maps: str | None = None,
+                 save_maps: bool = False,
                  collect_device: str = 'cpu',
                  prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        if save_maps not in (None, 'strided', 'full'):
-            raise ValueError("`save_maps` must be None, 'strided' or 'full', "
-                             f'but got {save_maps!r}')
         self.out_dir = Path(out_dir)
         self.save_maps = save_maps
         self.settings: dict = {}
@@ -110,7 +106,7 @@ class PseudoLabelWriter(BaseMetric):
             data_batch (Any): Not needed.
             data_samples (Sequence[dict]): Predictions with ``image_id`` (or
                 else ``img_path``) and ``pred_sem_seg``, and, for maps,
-                ``map_type``, ``activation`` and ``strided_activation``.
+                ``scale_maps``.
         """
         palette = np.asarray(self.dataset_meta['palette'], np.uint8)
         for sample in data_samples:
@@ -120,14 +116,7 @@ class PseudoLabelWriter(BaseMetric):
                 if 'image_id' in sample else Path(sample['img_path']).stem)
             mask_file, *map_files = self._files(image_id)
             for map_file in map_files:
-                field = ('activation'
-                         if self.save_maps == 'full' else 'strided_activation')
-                maps = sample[field][sample['map_type']]
-                with atomic_path(map_file) as tmp:
-                    np.savez(
-                        tmp,
-                        labels=np.asarray(sample['img_labels'], np.int64),
-                        maps=maps.cpu().numpy())
+                sample['scale_maps'].save(map_file)
             mask = sample['pred_sem_seg']['data'][0].cpu().numpy()
             image = Image.fromarray(mask.astype(np.uint8)).convert('P')
             image.putpalette(palette.ravel().tolist())

@@ -10,13 +10,13 @@ from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, OptMultiConfig, SampleList
 from torch import Tensor, nn
 
-from mmlpcam.ops import (activation_maps, flip_average, full_size_maps,
-                         max_normalize, strided_maps)
+from mmlpcam.ops import activation_maps, flip_average
+from mmlpcam.structures import ActivationMaps
 from .prototype_bank import PrototypeBank
 
 MAP_TYPES = ('cam', 'lpcam_f', 'lpcam')
 # The official codes add it to the maximum of CAM, but not of LPCAM.
-_CAM_NORM_EPS = 1e-5
+_NORM_EPS = dict(cam=1e-5, lpcam_f=0., lpcam=0.)
 
 
 @MODELS.register_module()
@@ -184,23 +184,23 @@ class CAMHead(BaseDecodeHead):
     def multi_scale_maps(self,
                          extract_feat: Callable[[Tensor], Sequence[Tensor]],
                          images: Tensor,
-                         classes: Sequence[int],
+                         labels: Sequence[Sequence[int]],
                          *,
                          map_types: Sequence[str],
                          scales: Sequence[float],
                          flip: bool = True,
-                         stride: int = 16) -> dict[str, tuple[Tensor, Tensor]]:
-        """Compute normalised maps over scales and mirror images.
+                         stride: int = 16) -> list[dict[str, ActivationMaps]]:
+        """Compute maps over scales and mirror images.
 
         CAM sums the rectified maps of image and mirror image, LPCAM compares
-        the sum of their features. Maps are resized per scale, summed, and
-        divided by their maximum at the end.
+        the sum of their features.
 
         Args:
             extract_feat (Callable): From images (N, 3, H, W) to multi-level
                 features, such as the method of the segmentor.
             images (Tensor): Normalised images of shape (N, 3, H, W).
-            classes (Sequence[int]): 0-based foreground classes to map.
+            labels (Sequence[Sequence[int]]): 0-based foreground classes to
+                map, for each image.
             map_types (Sequence[str]): See the class.
             scales (Sequence[float]): Factors of the image size; images are
                 resized with an antialiased bicubic filter.
@@ -208,25 +208,33 @@ class CAMHead(BaseDecodeHead):
             stride (int): Stride of the features in pixels. Defaults to 16.
 
         Returns:
-            dict[str, tuple[Tensor, Tensor]]: For each map type, the full
-            size maps (N, n, H, W) and the strided ones (N, n, ceil(H / 4),
-            ceil(W / 4)) of the n classes, in [0, 1].
+            list[dict[str, ActivationMaps]]: For each image, its maps of each
+            map type.
 
         Raises:
             ValueError: If the features do not have the stride.
         """
-        size = tuple(images.shape[-2:])
+        classes = sorted(set().union(*labels))
         rows = {
-            map_type: self.directions(map_type)[list(classes)]
+            map_type: self.directions(map_type)[classes]
             for map_type in map_types
-        }
-        full = dict.fromkeys(map_types, 0)
-        strided = dict.fromkeys(map_types, 0)
+        } if classes else {}
+        found = {map_type: [] for map_type in map_types}
         for scale in scales:
             scaled = _rescale(images, scale)
+            cells = [-(-edge // stride) for edge in scaled.shape[-2:]]
+            if not classes:  # nothing to look for
+                for maps in found.values():
+                    maps.append(images.new_zeros(len(images), 0, *cells))
+                continue
             views = torch.cat([scaled, scaled.flip(-1)]) if flip else scaled
             feats = self.local_features(extract_feat(views))
-            _check_stride(scaled, feats, stride)
+            if list(feats.shape[-2:]) != cells:
+                raise ValueError(
+                    f'features of {tuple(scaled.shape[-2:])} images should be '
+                    f'{tuple(cells)} at stride {stride}, but are '
+                    f'{tuple(feats.shape[-2:])}: set `stride` to the output '
+                    'stride of the backbone')
             fused = flip_average(feats) if flip else feats
             for map_type, directions in rows.items():
                 if map_type == 'cam':
@@ -234,21 +242,20 @@ class CAMHead(BaseDecodeHead):
                     maps = flip_average(maps) if flip else maps
                 else:
                     maps = activation_maps(fused, directions, normalize=True)
-                full[map_type] = full[map_type] + full_size_maps(
-                    maps, size, stride)
-                strided[map_type] = strided[map_type] + strided_maps(
-                    maps, size)
-
-        def normalize(map_type: str, maps: Tensor) -> Tensor:
-            return max_normalize(
-                maps, eps=_CAM_NORM_EPS if map_type == 'cam' else 0.)
-
-        return {
+                found[map_type].append(maps)
+        return [{
             map_type:
-            (normalize(map_type,
-                       full[map_type]), normalize(map_type, strided[map_type]))
-            for map_type in map_types
-        }
+            ActivationMaps(
+                labels=tuple(present),
+                scales=[
+                    maps[i, [classes.index(label) for label in present]]
+                    for maps in per_scale
+                ],
+                size=tuple(images.shape[-2:]),
+                stride=stride,
+                eps=_NORM_EPS[map_type])
+            for map_type, per_scale in found.items()
+        } for i, present in enumerate(labels)]
 
     def image_labels(self, extract_feat: Callable[[Tensor], Sequence[Tensor]],
                      images: Tensor,
@@ -284,13 +291,3 @@ def _rescale(images: Tensor, scale: float) -> Tensor:
     size = [max(round(edge * scale), 1) for edge in images.shape[-2:]]
     # antialias=True is Pillow's bicubic filter, the official choice
     return F.interpolate(images, size=size, mode='bicubic', antialias=True)
-
-
-def _check_stride(images: Tensor, feats: Tensor, stride: int) -> None:
-    expected = tuple(-(-edge // stride) for edge in images.shape[-2:])
-    if tuple(feats.shape[-2:]) != expected:
-        raise ValueError(
-            f'features of {tuple(images.shape[-2:])} images should be '
-            f'{expected} at stride {stride}, but are '
-            f'{tuple(feats.shape[-2:])}: set `stride` to the output stride of '
-            'the backbone')

@@ -7,6 +7,8 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor
 
+from mmlpcam.structures import ActivationMaps
+
 _TEST_DEFAULTS = dict(
     map_type='lpcam',
     extra_map_types=(),
@@ -40,12 +42,7 @@ class CAMSegmentor(EncoderDecoder):
     - use_image_labels (bool): False predicts the labels as well. Defaults to
       True.
 
-    Predicted samples hold ``activation``, a :obj:`PixelData` with the maps
-    (n, H, W) of each map type; ``strided_activation``, the same at a quarter
-    of the size; ``img_labels``, the n classes in the order of the maps;
-    ``map_type``, the maps that gave the mask;
-    ``seg_logits`` (C + 1, H, W), the maps behind a background plane of
-    ``bg_thr``; and ``pred_sem_seg``, its argmax.
+    What predicted samples hold is listed in :func:`set_map_prediction`.
 
     Raises:
         ValueError: If ``test_cfg`` has a key that is not listed above.
@@ -75,7 +72,7 @@ class CAMSegmentor(EncoderDecoder):
                 those with ``img_labels`` are mapped for these classes only.
 
         Returns:
-            list[:obj:`SegDataSample`]: See the class.
+            list[:obj:`SegDataSample`]: See :func:`set_map_prediction`.
         """
         cfg = self.test_cfg
         if data_samples is None:
@@ -89,53 +86,54 @@ class CAMSegmentor(EncoderDecoder):
         labels = self.decode_head.image_labels(
             self.extract_feat, inputs,
             metas if cfg['use_image_labels'] else None)
-        classes = sorted(set().union(*labels))
         map_types = dict.fromkeys((cfg['map_type'], *cfg['extra_map_types']))
-        if classes:
-            maps = self.decode_head.multi_scale_maps(
-                self.extract_feat,
-                inputs,
-                classes,
-                map_types=list(map_types),
-                scales=cfg['scales'],
-                flip=cfg['flip'],
-                stride=cfg['stride'])
-        else:
-            size = inputs.shape[-2:]
-            nothing = (inputs.new_zeros(len(inputs), 0, *size),
-                       inputs.new_zeros(
-                           len(inputs), 0, *(-(-e // 4) for e in size)))
-            maps = dict.fromkeys(map_types, nothing)
-        for i, (sample, present) in enumerate(zip(data_samples, labels)):
-            rows = [classes.index(label) for label in present]
-            size = sample.metainfo.get('ori_shape', inputs.shape[-2:])[:2]
-            full = {
-                name: _fit(pair[0][i, rows], size)
-                for name, pair in maps.items()
-            }
-            self._fill_sample(sample, present, full, {
-                name: pair[1][i, rows]
-                for name, pair in maps.items()
-            })
+        found = self.decode_head.multi_scale_maps(
+            self.extract_feat,
+            inputs,
+            labels,
+            map_types=list(map_types),
+            scales=cfg['scales'],
+            flip=cfg['flip'],
+            stride=cfg['stride'])
+        for sample, maps in zip(data_samples, found):
+            set_map_prediction(sample, maps, cfg['map_type'], cfg['bg_thr'],
+                               self.num_classes)
         return data_samples
 
-    def _fill_sample(self, sample: SegDataSample, labels: tuple[int, ...],
-                     full: dict[str, Tensor], strided: dict[str,
-                                                            Tensor]) -> None:
-        maps = full[self.test_cfg['map_type']]
-        logits = maps.new_zeros(self.num_classes, *maps.shape[-2:])
-        logits[0] = self.test_cfg['bg_thr']
-        logits[[label + 1 for label in labels]] = maps
-        # PixelData does not keep the order of its fields
-        sample.set_metainfo(
-            dict(img_labels=labels, map_type=self.test_cfg['map_type']))
-        sample.set_data(
-            dict(
-                activation=PixelData(**full),
-                strided_activation=PixelData(**strided),
-                seg_logits=PixelData(data=logits),
-                # the first maximum wins: the background at equality
-                pred_sem_seg=PixelData(data=logits.argmax(0, keepdim=True))))
+
+def set_map_prediction(sample: SegDataSample, maps: dict[str, ActivationMaps],
+                       map_type: str, bg_thr: float, num_classes: int) -> None:
+    """Fill a sample with maps and the mask that follows from them.
+
+    The sample then holds ``map_type``; ``img_labels``, the n classes in the
+    order of the maps; ``scale_maps``, the :class:`ActivationMaps` behind the
+    mask; ``activation``, a :obj:`PixelData` with the maps (n, H, W) of each
+    map type at the size of the original image; ``seg_logits`` (num_classes,
+    H, W), the maps of `map_type` behind a background plane of `bg_thr`; and
+    ``pred_sem_seg``, its argmax.
+
+    Args:
+        sample (:obj:`SegDataSample`): Sample to change in place.
+        maps (dict[str, ActivationMaps]): Maps by map type.
+        map_type (str): The maps that give the mask.
+        bg_thr (float): Score of the background, in [0, 1].
+        num_classes (int): Number of classes with the background.
+    """
+    chosen = maps[map_type]
+    size = sample.metainfo.get('ori_shape', chosen.size)[:2]
+    full = {name: _fit(value.full(), size) for name, value in maps.items()}
+    logits = full[map_type].new_zeros(num_classes, *size)
+    logits[0] = bg_thr
+    logits[[label + 1 for label in chosen.labels]] = full[map_type]
+    # PixelData does not keep the order of its fields
+    sample.set_metainfo(dict(img_labels=chosen.labels, map_type=map_type))
+    sample.set_data(
+        dict(
+            scale_maps=chosen,
+            activation=PixelData(**full),
+            seg_logits=PixelData(data=logits),
+            # the first maximum wins: the background at equality
+            pred_sem_seg=PixelData(data=logits.argmax(0, keepdim=True))))
 
 
 def without_padding(inputs: Tensor, metas: list[dict]) -> Tensor:

@@ -118,21 +118,25 @@ def _resize(maps: Tensor, size: list[int]) -> Tensor:
     return F.interpolate(maps, size=size, mode='bilinear', align_corners=False)
 
 
-def max_normalize(maps: Tensor, eps: float = 0.) -> Tensor:
+def max_normalize(maps: Tensor,
+                  eps: float = 0.,
+                  joint: bool = False) -> Tensor:
     """Divide each map by its maximum.
 
     A map without a positive value becomes all zero. (The official LPCAM code
     divides zero by zero there: NaN, which then floods the whole image.)
 
     Args:
-        maps (Tensor): Maps of shape (..., H, W), values >= 0.
+        maps (Tensor): Maps of shape (..., n, H, W), values >= 0.
         eps (float): Added to a positive maximum: 1e-5 in the official CAM,
             0 in the official LPCAM. Defaults to 0.
+        joint (bool): Whether the n maps of an image share one maximum, as
+            IRN has it after the random walk. Defaults to False.
 
     Returns:
         Tensor: Maps of the same shape, values in [0, 1].
     """
     if maps.numel() == 0:
         return maps
-    peak = maps.amax(dim=(-2, -1), keepdim=True)
+    peak = maps.amax(dim=(-3, -2, -1) if joint else (-2, -1), keepdim=True)
     return torch.where(peak > 0, maps / (peak + eps), torch.zeros_like(maps))

@@ -21,7 +21,7 @@ def parse_run_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
         nargs='+',
         action=DictAction,
         help='settings to override, as key=value; a stage of a chain by its '
-        'number: stages.0.train_cfg.max_epochs=2')
+        'name or number: stages.classifier.train_cfg.max_epochs=2')
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],

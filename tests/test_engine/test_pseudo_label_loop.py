@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from mmlpcam.engine import model_digest
+from mmlpcam.structures import ActivationMaps
 
 pytestmark = pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``')
 
@@ -37,7 +38,7 @@ class Labels:
         writer = dict(
             type='PseudoLabelWriter',
             out_dir=str(out_dir or self.out_dir),
-            save_maps='strided')
+            save_maps=True)
         runner = Runner(
             model=self.tiny.cfg(**{
                 **dict(bg_thr=.5),
@@ -93,10 +94,8 @@ def test_first_run_writes_all(labels):
             found = set(np.unique(mask).tolist())
         assert found <= {0, *(c + 1 for c in classes)}
         assert bool(found - {0}) == bool(classes)
-        with np.load(labels.out_dir / 'maps' / f'{image_id}.npz') as maps:
-            assert maps['labels'].tolist() == list(classes)
-            assert maps['maps'].shape == (len(classes), -(-height // 4),
-                                          -(-width // 4))
+        maps = ActivationMaps.load(labels.out_dir / 'maps' / f'{image_id}.npz')
+        assert maps.labels == classes and maps.size == (height, width)
     assert labels.manifest['complete'] is True
     assert labels.manifest['num_masks'] == 6
     assert labels.manifest['classes'] == list(labels.tiny.classes)

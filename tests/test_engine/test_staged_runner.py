@@ -66,7 +66,7 @@ def config(parts, monkeypatch):
     cfg.param_scheduler[1].end = 2
     cfg.custom_hooks.append(dict(type='KillHook'))
     classifier = Config.fromfile(cfg.classifier)
-    for stage in cfg.stages:
+    for stage in cfg.stages.values():
         stage.model = dict(
             stage.get('model', {}),
             backbone=dict(small),
@@ -76,7 +76,7 @@ def config(parts, monkeypatch):
                 num_clusters=3,
                 init_cfg=dict(
                     type='Normal', std=1., override=dict(name='conv_seg'))))
-    cfg.stages[0].update(
+    cfg.stages.classifier.update(
         train_cfg=dict(max_epochs=2),
         custom_hooks=list(classifier.custom_hooks) + [dict(type='KillHook')])
     return cfg
@@ -203,13 +203,13 @@ def test_killed_label_writing_resumes(config, unbroken, tmp_path, monkeypatch):
 
 
 def test_other_settings_are_refused(config, unbroken):
-    config.stages[0].custom_hooks[-2].mu_f = 0.7
+    config.stages.classifier.custom_hooks[-2].mu_f = 0.7
     with pytest.raises(RuntimeError, match="'classifier'.*custom_hooks"):
         run(config, unbroken)
 
 
 def test_changes_stop_the_stages_that_build_on_them(config, unbroken):
-    config.stages[2].model.test_cfg.bg_thr = 0.35
+    config.stages.labels.model.test_cfg.bg_thr = 0.35
     stages = {
         stage.name: stage
         for stage in StagedRunner(merged(config, work_dir=str(
@@ -247,18 +247,49 @@ def test_inherited_settings(config, tmp_path):
 
 
 @pytest.mark.parametrize('change, message', [
-    (dict(name='classifier'), 'is taken'),
-    (dict(name='segmentor'), 'is taken'),
-    (dict(name='a/b'), 'slash'),
-    (dict(task='val'), "must be 'train' or 'test'"),
-    (dict(task=None), 'each stage needs name, config, task'),
-    (dict(load_from='stage://labels/x'), 'must name one of the stages so far'),
+    (dict(segmentor=dict(task='train', config='x.py')), 'is taken'),
+    ({
+        'a/b': dict(task='train', config='x.py')
+    }, 'slash'),
+    (dict(seed=dict(task='val')), "must be 'train', 'test' or 'label'"),
+    (dict(seed=dict(task=None)), "stage 'seed' needs config and task"),
+    (dict(more=dict(config='x.py')), "stage 'more' needs config and task"),
+    (dict(seed=dict(load_from='stage://labels/x')),
+     'must name one of the stages so far'),
+    ({
+        '3': dict(task='train')
+    }, 'there is no stage 3'),
 ])
 def test_malformed_stages(config, tmp_path, change, message):
     config.work_dir = str(tmp_path)
-    config.stages[1].update(change)
+    config.merge_from_dict(dict(stages=change))
     with pytest.raises(ValueError, match=message):
         StagedRunner(config)
+
+
+def test_labels_need_a_dataloader(config, tmp_path):
+    config.work_dir = str(tmp_path)
+    config.stages.labels.config = config.filename
+    with pytest.raises(ValueError, match='has no `label_dataloader`'):
+        StagedRunner(config)
+
+
+def test_stages_by_name_and_by_number(config, tmp_path):
+    """As `--cfg-options stages.0.… stages.labels.…` has it."""
+    config.work_dir = str(tmp_path)
+    config.merge_from_dict({
+        'stages.0.train_cfg.max_epochs': 7,
+        'stages.0.param_scheduler.1.end': 7,
+        'stages.labels.model.test_cfg.bg_thr': .25,
+        'stages.2.label_evaluator.save_maps': True
+    })
+    classifier, _, labels, _ = StagedRunner(config).stages
+    assert classifier.cfg.train_cfg.max_epochs == 7
+    assert classifier.cfg.param_scheduler[1].end == 7
+    assert classifier.cfg.param_scheduler[0].type == 'LinearLR'
+    assert labels.cfg.model.test_cfg.bg_thr == .25
+    assert labels.cfg.test_evaluator == dict(
+        type='PseudoLabelWriter', out_dir='stage://labels', save_maps=True)
 
 
 def test_missing_checkpoint_is_named(config, tmp_path):
@@ -301,7 +332,7 @@ def test_bad_masks_stop_before_training(config, parts, tmp_path, monkeypatch,
     mask.unlink()
     if broken == 'size':
         Image.new('L', (10, 10)).save(mask)
-    config.stages[1].test_dataloader = dict(
+    config.stages.seed.test_dataloader = dict(
         dataset=dict(dataset=dict(data_root=str(tmp_path / 'parts'))))
     with pytest.raises(error, match=message):
         run(config, tmp_path / 'run')

@@ -9,6 +9,7 @@ from mmseg.structures import SegDataSample
 from PIL import Image
 
 from mmlpcam.evaluation import PseudoLabelWriter
+from mmlpcam.structures import ActivationMaps
 
 pytestmark = pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``')
 META = dict(
@@ -32,14 +33,14 @@ def sample(image_id, mask, labels=(0, 1), seed=0):
         image_id=image_id,
         img_labels=labels,
         pred_sem_seg=dict(data=mask[None]),
-        activation=dict(
-            lpcam=torch.rand(len(labels), height, width, generator=generator)),
-        strided_activation=dict(
-            lpcam=torch.rand(
-                len(labels),
-                -(-height // 4),
-                -(-width // 4),
-                generator=generator)),
+        scale_maps=ActivationMaps(
+            labels=labels,
+            scales=[
+                torch.rand(
+                    len(labels), -(-height // 2), width, generator=generator)
+            ],
+            size=(height, width),
+            stride=2),
         map_type='lpcam')
 
 
@@ -80,29 +81,21 @@ def test_high_class_numbers_keep_their_value(tmp_path):
         assert image.getpalette()[597:600] == [199, 0, 56]
 
 
-@pytest.mark.parametrize('save_maps, field',
-                         [('full', 'activation'),
-                          ('strided', 'strided_activation')])
-def test_maps(tmp_path, save_maps, field):
-    made = writer(tmp_path, save_maps=save_maps)
+def test_maps(tmp_path):
+    made = writer(tmp_path, save_maps=True)
     one = sample('a', MASK, labels=(1, 0))
     made.process(None, [one])
-    with np.load(tmp_path / 'maps' / 'a.npz', allow_pickle=False) as content:
-        assert set(content.files) == {'labels', 'maps'}
-        assert content['labels'].tolist() == [1, 0]
-        assert content['labels'].dtype == np.int64
-        assert content['maps'].dtype == np.float32
-        np.testing.assert_array_equal(content['maps'], one[field]['lpcam'])
+    maps = ActivationMaps.load(tmp_path / 'maps' / 'a.npz')
+    assert maps.labels == (1, 0)
+    assert torch.equal(maps.full(), one['scale_maps'].full())
     assert files(tmp_path) == ['maps/a.npz', 'masks/a.png']
 
 
 def test_image_without_labels(tmp_path):
-    made = writer(tmp_path, save_maps='full')
+    made = writer(tmp_path, save_maps=True)
     made.process(None, [sample('a', np.zeros((3, 2), int), labels=())])
-    with np.load(tmp_path / 'maps' / 'a.npz', allow_pickle=False) as content:
-        assert content['labels'].shape == (0, )
-        assert content['labels'].dtype == np.int64
-        assert content['maps'].shape == (0, 3, 2)
+    maps = ActivationMaps.load(tmp_path / 'maps' / 'a.npz')
+    assert maps.labels == () and maps.full().shape == (0, 3, 2)
     with Image.open(tmp_path / 'masks' / 'a.png') as image:
         assert not np.asarray(image).any()
 
@@ -115,7 +108,7 @@ def test_maps_are_those_of_the_mask(tmp_path, tiny, map_type):
         with_bank=True,
         map_type=map_type,
         extra_map_types=sorted(kinds - {map_type}))
-    made = writer(tmp_path, save_maps='full')
+    made = writer(tmp_path, save_maps=True)
     made.dataset_meta = dict(
         classes=tiny.classes, palette=[[i, i, i] for i in range(4)])
     image = torch.randn(
@@ -123,13 +116,12 @@ def test_maps_are_those_of_the_mask(tmp_path, tiny, map_type):
     given = SegDataSample(metainfo=dict(img_labels=(0, 2), image_id='a'))
     predicted = model.predict(image, [given])[0]
     made.process(None, [predicted.to_dict()])
-    with np.load(tmp_path / 'maps' / 'a.npz', allow_pickle=False) as content:
-        np.testing.assert_array_equal(content['maps'],
-                                      predicted.seg_logits.data[[1, 3]])
+    maps = ActivationMaps.load(tmp_path / 'maps' / 'a.npz')
+    assert torch.equal(maps.full(), predicted.seg_logits.data[[1, 3]])
 
 
 def test_sub_folders(tmp_path):
-    made = writer(tmp_path, save_maps='strided')
+    made = writer(tmp_path, save_maps=True)
     made.open(SETTINGS)
     made.process(None,
                  [sample('x/y/a', MASK),
@@ -151,7 +143,7 @@ def test_dots_in_image_ids(tmp_path):
 
 
 def test_is_written_asks_for_all_files(tmp_path):
-    made = writer(tmp_path, save_maps='full')
+    made = writer(tmp_path, save_maps=True)
     assert not made.is_written('x/a')
     made.process(None, [sample('x/a', MASK)])
     assert made.is_written('x/a') and not made.is_written('a')
@@ -182,12 +174,12 @@ def test_failure_leaves_no_half_mask(tmp_path, monkeypatch):
 
 
 def test_manifest(tmp_path):
-    made = writer(tmp_path, save_maps='full')
+    made = writer(tmp_path, save_maps=True)
     made.open(SETTINGS)
     content = json.loads(made.manifest_file.read_text())
     assert content == dict(
         complete=False,
-        settings=dict(SETTINGS, save_maps='full'),
+        settings=dict(SETTINGS, save_maps=True),
         classes=list(META['classes']),
         num_masks=0)
     made.process(None, [sample('a', MASK), sample('x/b', MASK)])
@@ -214,7 +206,7 @@ def test_continue_with_the_same_settings(tmp_path):
     (dict(model='other'), {}, 'model'),
     (dict(test_cfg=dict(bg_thr=.4, scales=[1., .5])), {}, 'test_cfg'),
     (dict(model='other', more=1), {}, 'model, more'),
-    ({}, dict(save_maps='full'), 'save_maps'),
+    ({}, dict(save_maps=True), 'save_maps'),
 ])
 def test_other_settings_are_refused(tmp_path, change, kwargs, names):
     writer(tmp_path).open(SETTINGS)
@@ -237,7 +229,7 @@ def test_broken_manifest(tmp_path):
 
 
 def test_leftovers_are_removed(tmp_path):
-    made = writer(tmp_path, save_maps='full')
+    made = writer(tmp_path, save_maps=True)
     made.process(None, [sample('x/a', MASK)])
     for name in ('.tmp-1.json', 'masks/.tmp-2.png', 'maps/x/.tmp-3.npz'):
         (tmp_path / name).write_text('half')
@@ -254,12 +246,6 @@ def test_written_counts_images_once(tmp_path):
 
 
 # --- errors ---------------------------------------------------------------
-
-
-def test_unknown_save_maps(tmp_path):
-    with pytest.raises(ValueError, match="'strided' or 'full', but got 'all'"):
-        writer(tmp_path / 'new', save_maps='all')
-    assert not (tmp_path / 'new').exists()
 
 
 def test_folder_is_a_file(tmp_path):
@@ -283,7 +269,7 @@ def test_folder_without_permission(tmp_path):
 def test_registered(tmp_path):
     made = METRICS.build(
         dict(type='PseudoLabelWriter', out_dir=str(tmp_path / 'a' / 'b')))
-    assert made.save_maps is None and (tmp_path / 'a' / 'b').is_dir()
+    assert made.save_maps is False and (tmp_path / 'a' / 'b').is_dir()
 
 
 def test_predictions_of_other_data_sets_are_named_by_the_image(tmp_path):

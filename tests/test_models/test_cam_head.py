@@ -201,6 +201,19 @@ def test_bank_travels_in_checkpoints(tmp_path):
 # --- maps -----------------------------------------------------------------
 
 
+def fused_maps(model, extract, images, classes, **kwargs):
+    """Full-size and strided maps of the batch, by map type."""
+    found = model.multi_scale_maps(extract, images,
+                                   [list(classes)] * len(images), **kwargs)
+    assert all(maps.labels == tuple(classes) for image in found
+               for maps in image.values())
+    return {
+        kind: (torch.stack([image[kind].full() for image in found]),
+               torch.stack([image[kind].strided() for image in found]))
+        for kind in found[0]
+    }
+
+
 @pytest.mark.parametrize('map_type', ['cam', 'lpcam_f', 'lpcam'])
 @pytest.mark.parametrize('scales, flip', [(SCALES, True), ((1.0, ), False),
                                           ((1.0, ), True), ((.5, 2.), False)])
@@ -208,8 +221,13 @@ def test_maps_equal_the_naive_way(map_type, scales, flip):
     model = head()
     images = randn(2, 3, 37, 50)
     classes = [3, 0, 1]
-    full, strided = model.multi_scale_maps(
-        pool, images, classes, map_types=[map_type], scales=scales,
+    full, strided = fused_maps(
+        model,
+        pool,
+        images,
+        classes,
+        map_types=[map_type],
+        scales=scales,
         flip=flip)[map_type]
     assert full.shape == (2, 3, 37, 50) and strided.shape == (2, 3, 10, 13)
     for n in range(2):
@@ -232,13 +250,13 @@ def test_map_types_share_features_not_results():
         return pool(views)
 
     kinds = ('lpcam', 'cam', 'lpcam_f')
-    together = model.multi_scale_maps(
-        extract, images, [0, 2], map_types=kinds, scales=SCALES)
+    together = fused_maps(
+        model, extract, images, [0, 2], map_types=kinds, scales=SCALES)
     assert calls == [2, 2, 2]  # image and mirror, once per scale
     assert tuple(together) == kinds
     for kind in kinds:
-        alone = model.multi_scale_maps(
-            pool, images, [0, 2], map_types=[kind], scales=SCALES)[kind]
+        alone = fused_maps(
+            model, pool, images, [0, 2], map_types=[kind], scales=SCALES)[kind]
         assert all(map(torch.equal, together[kind], alone))
 
 
@@ -246,15 +264,16 @@ def test_maps_mirror_with_the_image():
     model = head()
     images = randn(1, 3, 32, 64)
     kwargs = dict(map_types=['lpcam', 'cam'], scales=(1.0, ))
-    maps = model.multi_scale_maps(pool, images, [0, 1], **kwargs)
-    mirrored = model.multi_scale_maps(pool, images.flip(-1), [0, 1], **kwargs)
+    maps = fused_maps(model, pool, images, [0, 1], **kwargs)
+    mirrored = fused_maps(model, pool, images.flip(-1), [0, 1], **kwargs)
     for kind in maps:
         torch.testing.assert_close(mirrored[kind][0].flip(-1), maps[kind][0])
 
 
 def test_maps_lie_in_unit_interval_without_gradient():
     model = head()
-    maps = model.multi_scale_maps(
+    maps = fused_maps(
+        model,
         pool,
         randn(2, 3, 20, 20),
         range(4),
@@ -271,8 +290,11 @@ def test_maps_lie_in_unit_interval_without_gradient():
 def test_class_without_prototypes_has_an_empty_map():
     model = head()
     model.bank.set_class(2, torch.zeros(0, 6), torch.zeros(0, 6))
-    full, strided = model.multi_scale_maps(
-        pool, randn(1, 3, 32, 32), [2, 3], map_types=['lpcam'],
+    full, strided = fused_maps(
+        model,
+        pool,
+        randn(1, 3, 32, 32), [2, 3],
+        map_types=['lpcam'],
         scales=SCALES)['lpcam']
     assert not full[:, 0].any() and not strided[:, 0].any()
     assert full[:, 1].max() == 1
@@ -280,7 +302,8 @@ def test_class_without_prototypes_has_an_empty_map():
 
 @pytest.mark.parametrize('size', [(1, 1), (3, 40), (16, 16)])
 def test_small_images(size):
-    full, strided = head().multi_scale_maps(
+    full, strided = fused_maps(
+        head(),
         pool,
         randn(1, 3, *size) + 1, [0],
         map_types=['lpcam_f'],
@@ -292,8 +315,11 @@ def test_small_images(size):
 
 def test_no_class_gives_no_map():
     """An image without labels has maps (N, 0, H, W)."""
-    full, strided = head().multi_scale_maps(
-        pool, randn(2, 3, 20, 33), [], map_types=['lpcam'],
+    full, strided = fused_maps(
+        head(),
+        pool,
+        randn(2, 3, 20, 33), [],
+        map_types=['lpcam'],
         scales=SCALES)['lpcam']
     assert full.shape == (2, 0, 20, 33) and strided.shape == (2, 0, 5, 9)
 
@@ -306,8 +332,12 @@ def test_images_are_resized_as_pillow_does():
         seen.append(views)
         return pool(views)
 
-    head().multi_scale_maps(
-        extract, image, [0], map_types=['cam'], scales=(1.0, 0.5, 1.5, 2.0))
+    fused_maps(
+        head(),
+        extract,
+        image, [0],
+        map_types=['cam'],
+        scales=(1.0, 0.5, 1.5, 2.0))
     # halves are rounded to even, as the official codes do
     sizes = [(31, 45), (16, 22), (46, 68), (62, 90)]
     assert [tuple(views.shape[2:]) for views in seen] == sizes
@@ -325,7 +355,8 @@ def test_wrong_stride():
             ValueError,
             match=r'\(32, 40\) images should be \(4, 5\) at stride 8, but are '
             r'\(2, 3\)'):
-        head().multi_scale_maps(
+        fused_maps(
+            head(),
             pool,
             randn(1, 3, 32, 40), [0],
             map_types=['cam'],

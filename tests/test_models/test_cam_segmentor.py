@@ -5,6 +5,8 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
+from mmlpcam.structures import ActivationMaps
+
 pytestmark = pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``')
 
 
@@ -23,10 +25,14 @@ def labelled(*labels):
 def with_maps(model, monkeypatch, maps):
     """Serve maps in place of the head's, for classes in ascending order."""
 
-    def serve(extract_feat, images, classes, *, map_types, **kwargs):
-        assert list(classes) == sorted(classes)
-        chosen = maps[:, list(classes)]
-        return dict.fromkeys(map_types, (chosen, chosen[..., ::4, ::4]))
+    def serve(extract_feat, images, labels, *, map_types, **kwargs):
+        return [
+            dict.fromkeys(
+                map_types,
+                ActivationMaps(present, [image[list(present)]],
+                               image.shape[-2:], 1))
+            for image, present in zip(maps, labels)
+        ]
 
     monkeypatch.setattr(model.decode_head, 'multi_scale_maps', serve)
     return model
@@ -81,17 +87,18 @@ def test_masks_agree_with_the_maps(tiny):
                 expected[y, x] = 1 if a >= b else 3
     assert torch.equal(mask[0], expected)
     assert set(expected.unique().tolist()) >= {0, 3}
-    for kind in ('lpcam', 'cam', 'lpcam_f'):
-        assert sample.strided_activation.get(kind).shape == (2, 9, 12)
+    assert torch.equal(sample.scale_maps.full(), maps)
+    assert sample.scale_maps.strided().shape == (2, 9, 12)
 
 
 def test_ties_go_to_the_background_then_to_the_lower_class(tiny, monkeypatch):
-    maps = torch.zeros(1, 3, 1, 4)
-    maps[0, :, 0] = torch.tensor([[.3, .4, .3001, .2], [0., 0., 0., 0.],
-                                  [.3, .4, .3, .1]])
+    # the last column keeps the maps as they are: their maximum is 1
+    maps = torch.zeros(1, 3, 1, 5)
+    maps[0, :, 0] = torch.tensor([[.3, .4, .3001, .2, 1.], [0.] * 5,
+                                  [.3, .4, .3, .1, 1.]])
     model = with_maps(tiny.build(bg_thr=.3), monkeypatch, maps)
-    sample = model.predict(torch.zeros(1, 3, 1, 4), labelled((0, 2)))[0]
-    assert sample.pred_sem_seg.data.tolist() == [[[0, 1, 1, 0]]]
+    sample = model.predict(torch.zeros(1, 3, 1, 5), labelled((0, 2)))[0]
+    assert sample.pred_sem_seg.data.tolist() == [[[0, 1, 1, 0, 1]]]
 
 
 @pytest.mark.parametrize('bg_thr, expected', [(0., [0, 3, 3, 2]),
@@ -114,8 +121,9 @@ def test_maps_follow_the_order_of_the_labels(tiny):
         model.predict(image, labelled(order))[0] for order in [(0, 2), (2, 0)])
     assert two.img_labels == (2, 0)
     assert torch.equal(two.activation.lpcam, one.activation.lpcam.flip(0))
-    assert torch.equal(two.strided_activation.lpcam,
-                       one.strided_activation.lpcam.flip(0))
+    assert two.scale_maps.labels == (2, 0)
+    assert torch.equal(two.scale_maps.strided(),
+                       one.scale_maps.strided().flip(0))
     assert torch.equal(two.seg_logits.data, one.seg_logits.data)
 
 
@@ -126,7 +134,7 @@ def test_image_without_labels_is_background(tiny):
     assert not sample.pred_sem_seg.data.any()
     for kind in ('lpcam', 'cam'):
         assert sample.activation.get(kind).shape == (0, 33, 48)
-        assert sample.strided_activation.get(kind).shape == (0, 9, 12)
+    assert sample.scale_maps.strided().shape == (0, 9, 12)
     assert sample.seg_logits.data.shape == (4, 33, 48)
     assert sample.img_labels == ()
 
@@ -144,12 +152,16 @@ def test_batch_equals_each_image_alone(tiny, labels):
         alone = model.predict(images[n:n + 1], labelled(labels[n]))[0]
         assert together[n].img_labels == alone.img_labels == labels[n]
         for kind in ('lpcam', 'cam'):
-            for field in ('activation', 'strided_activation'):
-                torch.testing.assert_close(
-                    together[n].get(field).get(kind),
-                    alone.get(field).get(kind),
-                    rtol=0,
-                    atol=1e-5)
+            torch.testing.assert_close(
+                together[n].activation.get(kind),
+                alone.activation.get(kind),
+                rtol=0,
+                atol=1e-5)
+        torch.testing.assert_close(
+            together[n].scale_maps.strided(),
+            alone.scale_maps.strided(),
+            rtol=0,
+            atol=1e-5)
         torch.testing.assert_close(
             together[n].seg_logits.data,
             alone.seg_logits.data,
@@ -200,8 +212,7 @@ def test_maps_are_resized_to_the_original_image(tiny):
     assert large.pred_sem_seg.data.shape == (1, 50, 70)
     assert torch.equal(large.pred_sem_seg.data[0] == 2, expected[0] > .5)
     # these are for the refinement of the input itself
-    assert torch.equal(large.strided_activation.lpcam,
-                       small.strided_activation.lpcam)
+    assert torch.equal(large.scale_maps.strided(), small.scale_maps.strided())
 
 
 def test_original_size_without_labels(tiny):

@@ -187,14 +187,13 @@ def check_head_maps(official):
     for i, size, present in official.images:
         if not present:
             continue
-        full, strided = head.multi_scale_maps(
+        maps = head.multi_scale_maps(
             official.extract_feat(i),
-            torch.zeros(1, 3, *size),
-            present,
+            torch.zeros(1, 3, *size), [present],
             map_types=['lpcam'],
-            scales=official.scales)['lpcam']
-        check_close(full[0], official[f'lpcam_full_{i}'])
-        check_close(strided[0], official[f'lpcam_strided_{i}'])
+            scales=official.scales)[0]['lpcam']
+        check_close(maps.full(), official[f'lpcam_full_{i}'])
+        check_close(maps.strided(), official[f'lpcam_strided_{i}'])
 
 
 def test_parity_lpcam_voc_kmeans(voc):
@@ -246,6 +245,5 @@ def test_parity_lpcam_coco_maps_unlabelled(coco, tiny):
         sample = SegDataSample(metainfo=dict(img_labels=()))
         model.predict(torch.zeros(1, 3, *size), [sample])
         check_close(sample.activation.lpcam, coco[f'lpcam_full_{i}'])
-        check_close(sample.strided_activation.lpcam,
-                    coco[f'lpcam_strided_{i}'])
+        check_close(sample.scale_maps.strided(), coco[f'lpcam_strided_{i}'])
         assert not sample.pred_sem_seg.data.any()

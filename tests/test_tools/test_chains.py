@@ -146,18 +146,19 @@ model = dict(backbone=dict(init_cfg=None))
 train_cfg = dict(max_iters=2, val_interval=2)
 train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False)
 val_dataloader = dict(num_workers=0, persistent_workers=False)
-stages = _base_.stages
-for stage in stages:
-    stage.setdefault('model', {{}})
-    stage['model'] = dict(
-        stage['model'],
-        backbone=dict(init_cfg=None),
-        decode_head=dict(init_cfg=dict(
+classifier_model = dict(
+    backbone=dict(init_cfg=None),
+    decode_head=dict(
+        init_cfg=dict(
             type='Normal', std=1., override=dict(name='conv_seg'))))
-stages[0].update(
-    train_cfg=dict(max_epochs=1),
-    train_dataloader=dict(
-        batch_size=2, num_workers=0, persistent_workers=False))
+stages = dict(
+    classifier=dict(
+        model=classifier_model,
+        train_cfg=dict(max_epochs=1),
+        train_dataloader=dict(
+            batch_size=2, num_workers=0, persistent_workers=False)),
+    seed=dict(model=classifier_model),
+    labels=dict(model=classifier_model))
 """)
     process = subprocess.run([
         sys.executable,

@@ -41,3 +41,9 @@ test_dataloader = dict(
             _base_.photos, test_mode=True, pipeline=_base_.score_pipeline)))
 test_evaluator = dict(type='CAMIoUMetric', split='the training photos')
 test_cfg = dict(type='TestLoop')
+# what the stages that write masks for the segmentor run on
+label_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=prototype_dataset)

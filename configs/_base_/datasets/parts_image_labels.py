@@ -34,3 +34,9 @@ test_dataloader = dict(
             pipeline=_base_.score_pipeline)))
 test_evaluator = dict(type='CAMIoUMetric', split='the training images')
 test_cfg = dict(type='TestLoop')
+# what the stages that write masks for the segmentor run on
+label_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=prototype_dataset)

@@ -75,3 +75,19 @@ test_dataloader = dict(
             pipeline=score_pipeline)))
 test_evaluator = dict(type='CAMIoUMetric', split='VOC 2012 train')
 test_cfg = dict(type='TestLoop')
+
+# Masks are made for all images that the segmentor trains on.
+label_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='ImageLabelDataset',
+        labels=image_labels,
+        dataset=dict(
+            type='PascalVOCDataset',
+            data_root=data_root,
+            data_prefix=dict(img_path='JPEGImages'),
+            ann_file='ImageSets/Segmentation/train_aug.txt',
+            test_mode=True,
+            pipeline=test_pipeline)))

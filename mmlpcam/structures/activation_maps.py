@@ -1,0 +1,116 @@
+"""The maps of one image, in memory and on disk."""
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmlpcam.ops import full_size_maps, max_normalize, strided_maps
+from mmlpcam.utils import atomic_path
+
+
+@dataclass(frozen=True)
+class ActivationMaps:
+    """Activation maps of the n labelled classes of one image.
+
+    They are kept as they were computed, one small array per scale: full-size
+    and strided maps follow from these without loss, at a thirtieth of the
+    space of the full-size ones.
+
+    Attributes:
+        labels (tuple[int, ...]): 0-based foreground classes, n of them.
+        scales (Sequence[Tensor]): Maps of each scale, (n, h_s, w_s) float32,
+            >= 0, not normalised.
+        size (tuple[int, int]): Image size (H, W) in pixels.
+        stride (int): Pixels of the image per cell at scale 1.
+        eps (float): Added to the maximum that the maps are divided by.
+        joint (bool): Whether all classes are divided by one maximum, that of
+            the image, as after the random walk, or each by its own.
+    """
+    labels: tuple[int, ...]
+    scales: Sequence[Tensor]
+    size: tuple[int, int]
+    stride: int
+    eps: float = 0.
+    joint: bool = False
+
+    def full(self) -> Tensor:
+        """Return the maps at the size of the image.
+
+        Returns:
+            Tensor: (n, H, W) float32 in [0, 1].
+        """
+        return self._fuse([
+            full_size_maps(maps[None], self.size, self.stride)[0]
+            for maps in self.scales
+        ])
+
+    def strided(self, out_stride: int = 4) -> Tensor:
+        """Return the maps that the random walk starts from.
+
+        Args:
+            out_stride (int): Pixels of the image per cell. Defaults to 4.
+
+        Returns:
+            Tensor: (n, ceil(H / 4), ceil(W / 4)) float32 in [0, 1].
+        """
+        return self._fuse([
+            strided_maps(maps[None], self.size, out_stride)[0]
+            for maps in self.scales
+        ])
+
+    def _fuse(self, resized: list[Tensor]) -> Tensor:
+        return max_normalize(sum(resized), eps=self.eps, joint=self.joint)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the maps to a ``.npz`` file, whole or not at all.
+
+        Args:
+            path (str | os.PathLike): File name.
+        """
+        arrays = {
+            f'scale_{i}': maps.cpu().numpy()
+            for i, maps in enumerate(self.scales)
+        }
+        with atomic_path(path) as tmp:
+            np.savez(
+                tmp,
+                labels=np.asarray(self.labels, np.int64),
+                size=np.asarray(self.size, np.int64),
+                stride=np.int64(self.stride),
+                eps=np.float64(self.eps),
+                joint=np.bool_(self.joint),
+                **arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> 'ActivationMaps':
+        """Read what :meth:`save` wrote.
+
+        Args:
+            path (str | os.PathLike): File name.
+
+        Returns:
+            ActivationMaps: The maps, on the CPU.
+
+        Raises:
+            ValueError: If the file holds something else.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                scales = sorted(
+                    (key for key in content.files if key[:6] == 'scale_'),
+                    key=lambda key: int(key[6:]))
+                return cls(
+                    labels=tuple(content['labels'].tolist()),
+                    scales=[torch.from_numpy(content[key]) for key in scales],
+                    size=tuple(content['size'].tolist()),
+                    stride=int(content['stride']),
+                    eps=float(content['eps']),
+                    joint=bool(content['joint']))
+        except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f'{path} holds no activation maps ({error}): remove it and '
+                'run the stage that writes maps again') from error
