@@ -27,7 +27,10 @@ setup(
     packages=find_packages(include=['mmlpcam', 'mmlpcam.*']),
     package_data=dict(mmlpcam=['py.typed']),
     install_requires=requirements('runtime'),
-    extras_require=dict(tests=requirements('tests')),
+    extras_require=dict(
+        coco=requirements('coco'),
+        crf=requirements('crf'),
+        tests=requirements('tests')),
     classifiers=[
         'Programming Language :: Python :: 3',
         'Topic :: Scientific/Engineering :: Image Recognition',

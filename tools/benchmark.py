@@ -1,11 +1,17 @@
-"""Time maps as one product against a loop over prototypes.
+"""Time what mmlpcam computes against the plain way to compute it.
 
-The setting is one PASCAL VOC image (375 x 500) with ready features of a
-ResNet-50 at four scales: 2 classes with 8 class and 10 context prototypes
-each. Both ways give the strided and the full-size maps; the difference
-between them is printed and must be rounding.
+maps: the maps of one PASCAL VOC image (375 x 500) from ready features of a
+ResNet-50 at four scales, 2 classes with 8 class and 10 context prototypes
+each; one product against a loop over prototypes.
+
+walk: the random walk of one VOC image on its grid of 94 x 125 cells; sparse
+steps against the square of the dense matrix, with the peak memory of each.
+
+The results of the two ways are compared: the difference must be rounding.
 """
 import argparse
+import multiprocessing
+import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -16,25 +22,46 @@ from prettytable import PrettyTable
 from torch import Tensor
 
 from mmlpcam.ops import (activation_maps, full_size_maps, max_normalize,
-                         prototype_direction, strided_maps)
+                         prototype_direction, random_walk, strided_maps,
+                         transition_matrix)
 
 SIZE = (375, 500)
 SCALES = (1.0, 0.5, 1.5, 2.0)
+NUM_STEPS = 256
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('--repeats', type=int, default=5, help='timed runs')
-    parser.add_argument(
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    subparsers = parser.add_subparsers(required=True)
+    maps = subparsers.add_parser(
+        'maps', formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    maps.set_defaults(run=benchmark_maps)
+    maps.add_argument('--repeats', type=int, default=5, help='timed runs')
+    maps.add_argument(
         '--channels', type=int, default=2048, help='feature channels')
-    parser.add_argument('--classes', type=int, default=2, help='classes')
-    parser.add_argument(
+    maps.add_argument(
         '--class-prototypes', type=int, default=8, help='per class')
-    parser.add_argument(
+    maps.add_argument(
         '--context-prototypes', type=int, default=10, help='per class')
-    parser.add_argument('--device', default='cpu', help='torch device')
+    walk = subparsers.add_parser(
+        'walk', formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    walk.set_defaults(run=benchmark_walk)
+    walk.add_argument('--repeats', type=int, default=1, help='timed runs')
+    walk.add_argument(
+        '--grid',
+        type=int,
+        nargs=2,
+        default=(94, 125),
+        help='cells (H, W); the dense way needs 16 (HW)^2 bytes')
+    walk.add_argument(
+        '--sparse-only',
+        action='store_true',
+        help='leave out the dense way, on grids too large for it')
+    for sub in (maps, walk):
+        sub.add_argument('--classes', type=int, default=2, help='classes')
+        sub.add_argument('--device', default='cpu', help='torch device')
     return parser.parse_args()
 
 
@@ -72,6 +99,18 @@ def by_loop(feats: list[Tensor], classes: list[Tensor],
     ])
 
 
+def by_steps(maps: Tensor, edge: Tensor) -> Tensor:
+    return random_walk(maps, edge, num_steps=NUM_STEPS)
+
+
+def by_squares(maps: Tensor, edge: Tensor) -> Tensor:
+    matrix = transition_matrix(edge, radius=5, beta=10).to_dense()
+    for _ in range(NUM_STEPS.bit_length() - 1):
+        matrix = matrix @ matrix
+    start = (maps * (1 - edge)).flatten(1).t()
+    return (matrix @ start).t().reshape(maps.shape)
+
+
 def time_once(function: Callable, *args, device: str) -> float:
     start = time.perf_counter()
     function(*args)
@@ -80,10 +119,36 @@ def time_once(function: Callable, *args, device: str) -> float:
     return time.perf_counter() - start
 
 
+def time_in_turns(ways: list[Callable], inputs: tuple, repeats: int,
+                  device: str) -> dict[Callable, list[float]]:
+    times = {way: [] for way in ways}
+    for _ in range(repeats):  # in turns, so that drift hits both
+        for way, values in times.items():
+            values.append(time_once(way, *inputs, device=device))
+    return times
+
+
+def print_times(times: dict[Callable, list[float]], device: str,
+                **columns: list) -> None:
+    table = PrettyTable(['way', 'median ms', 'min ms', 'max ms', *columns])
+    for row, (way, values) in enumerate(times.items()):
+        table.add_row([way.__name__] + [
+            f'{1000 * value:.1f}'
+            for value in (statistics.median(values), min(values), max(values))
+        ] + [column[row] for column in columns.values()])
+    print(f'{device}, {torch.get_num_threads()} threads, '
+          f'torch {torch.__version__}')
+    print(table)
+
+
+def median_ratio(ours: list[float], theirs: list[float]) -> str:
+    ratios = [b / a for a, b in zip(ours, theirs)]
+    return (f'median {statistics.median(ratios):.0f} '
+            f'({min(ratios):.0f} to {max(ratios):.0f})')
+
+
 @torch.no_grad()
-def main() -> None:
-    args = parse_args()
-    torch.manual_seed(0)
+def benchmark_maps(args: argparse.Namespace) -> None:
 
     def random(*shape: int) -> Tensor:
         return torch.rand(*shape, device=args.device)
@@ -105,24 +170,69 @@ def main() -> None:
     worst = max(
         float((a - b).abs().max())
         for a, b in zip(by_product(*inputs), by_loop(*inputs)))
+    times = time_in_turns([by_product, by_loop], inputs, args.repeats,
+                          args.device)
+    print_times(times, args.device)
+    print(f'ratio loop / product: '
+          f'{median_ratio(times[by_product], times[by_loop])}; largest '
+          f'difference of the maps {worst:.1e}')
 
-    times = {by_product: [], by_loop: []}
-    for _ in range(args.repeats):  # in turns, so that drift hits both
-        for function, values in times.items():
-            values.append(time_once(function, *inputs, device=args.device))
-    table = PrettyTable(['way', 'median ms', 'min ms', 'max ms'])
-    for function, values in times.items():
-        table.add_row([function.__name__] + [
-            f'{1000 * value:.1f}'
-            for value in (statistics.median(values), min(values), max(values))
-        ])
-    ratios = [b / a for a, b in zip(times[by_product], times[by_loop])]
-    print(f'{args.device}, {torch.get_num_threads()} threads, '
-          f'torch {torch.__version__}')
-    print(table)
-    print(f'ratio loop / product: median {statistics.median(ratios):.0f} '
-          f'({min(ratios):.0f} to {max(ratios):.0f}); largest difference of '
-          f'the maps {worst:.1e}')
+
+def walk_inputs(args: argparse.Namespace) -> tuple[Tensor, Tensor]:
+    torch.manual_seed(0)
+    maps = torch.rand(args.classes, *args.grid, device=args.device)
+    # few boundaries, as in images
+    return maps, torch.rand(*args.grid, device=args.device)**4
+
+
+@torch.no_grad()
+def peak_memory(way: Callable, args: argparse.Namespace) -> float:
+    """MiB that a way needs on top of its inputs."""
+    inputs = walk_inputs(args)
+    if torch.device(args.device).type == 'cuda':
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        way(*inputs)
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    way(*inputs)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+@torch.no_grad()
+def benchmark_walk(args: argparse.Namespace) -> None:
+    ways = [by_steps] if args.sparse_only else [by_steps, by_squares]
+    # a fresh process for each: its peak is never more than its own
+    with multiprocessing.get_context('spawn').Pool(
+            1, maxtasksperchild=1) as pool:
+        memory = [pool.apply(peak_memory, (way, args)) for way in ways]
+    inputs = walk_inputs(args)
+    links = transition_matrix(inputs[1], radius=5, beta=10)._nnz()
+    cells = inputs[1].numel()
+    products = {
+        by_steps: NUM_STEPS * links * args.classes,
+        by_squares: 8 * cells**3 + cells**2 * args.classes
+    }
+    times = time_in_turns(ways, inputs, args.repeats, args.device)
+    print_times(
+        times, args.device, **{
+            'peak MiB': [f'{value:.0f}' for value in memory],
+            'multiply-adds': [f'{products[way]:.2e}' for way in ways]
+        })
+    if not args.sparse_only:
+        ours, theirs = (way(*inputs) for way in ways)
+        print(f'ratio squares / steps: time '
+              f'{median_ratio(times[by_steps], times[by_squares])}, '
+              f'multiply-adds {products[by_squares] / products[by_steps]:.0f}'
+              f'; largest difference of the maps '
+              f'{float((ours - theirs).abs().max() / theirs.max()):.1e} of '
+              'their maximum')
+
+
+def main() -> None:
+    torch.manual_seed(0)
+    args = parse_args()
+    args.run(args)
 
 
 if __name__ == '__main__':

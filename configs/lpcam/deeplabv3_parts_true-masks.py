@@ -3,6 +3,7 @@
 _base_ = './deeplabv3_parts.py'
 runner_type = 'Runner'
 stages = dict(_delete_=True)
+stage_configs = dict(_delete_=True)
 train_dataloader = dict(
     dataset=dict(
         _delete_=True, **_base_.train_images, pipeline=_base_.train_pipeline))

@@ -44,7 +44,8 @@ class StagedRunner:
     Set ``runner_type='StagedRunner'`` and ``stages``, a dict from the name
     of a stage, which is also that of its folder, to a dict with
 
-    - config (str): Config file of the stage.
+    - config (str): Config file of the stage, or its name in the dict
+      ``stage_configs``, where several stages share one.
     - task (str): 'train'; 'test'; or 'label', which writes a mask for each
       image of the ``label_dataloader`` of that config into the folder of the
       stage (:class:`PseudoLabelLoop`). The writer takes its options from
@@ -128,7 +129,9 @@ class StagedRunner:
                 raise ValueError(
                     f'stage name {name!r} holds a slash or is taken '
                     f'({_FINAL_STAGE!r} is the main config itself)')
-            cfg = Config.fromfile(entry['config'])
+            cfg = Config.fromfile(
+                main.get('stage_configs', {}).get(entry['config'],
+                                                  entry['config']))
             cfg.merge_from_dict({
                 key: copy.deepcopy(entry[key])
                 for key in entry if key not in _STAGE_KEYS
@@ -191,15 +194,14 @@ class Stage:
         self._folders = {stage.name: Path(stage.work_dir) for stage in earlier}
         self._folders[name] = Path(cfg.work_dir)
         self._settings = _relevant_settings(cfg, task)
-        references = _references(cfg._cfg_dict)
-        for text, parent in references.items():
+        for text, parent in _references(cfg._cfg_dict).items():
             if parent not in self._folders:
                 raise ValueError(
                     f'{text!r} in the config of stage {name!r} must name one '
                     f'of the stages so far: {list(self._folders)}')
         self._parents = [
             stage.digest for stage in earlier
-            if stage.name in references.values()
+            if stage.name in _references(self._settings).values()
         ]
 
     @property

@@ -1,6 +1,6 @@
 """Scores of activation maps over a grid of background thresholds."""
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mmlpcam.utils import write_json
 
-_MAP_NAMES = dict(cam='CAM', lpcam_f='LPCAM-F', lpcam='LPCAM')
+_MAP_NAMES = dict(cam='CAM', lpcam_f='LPCAM-F', lpcam='LPCAM', irn='IRN')
 
 
 class AreaCounts(NamedTuple):
@@ -97,12 +97,56 @@ def count_areas(maps: Tensor, labels: Sequence[int], truth: Tensor,
         torch.bincount(truth, minlength=num_classes).cpu().numpy())
 
 
-def threshold_scores(counts: Sequence[AreaCounts],
+def sum_areas(counts: Iterable[AreaCounts], num_classes: int) -> AreaCounts:
+    """Add up the counts of images.
+
+    Args:
+        counts (Iterable[AreaCounts]): Counts of images. They are taken one
+            by one, so that a generator needs no memory for all of them.
+        num_classes (int): Number of classes with the background.
+
+    Returns:
+        AreaCounts: Sums, with a row for each class; that of the background
+        is zero.
+
+    Raises:
+        ValueError: If there are no counts.
+    """
+    total = None
+    for image in counts:
+        if total is None:
+            shape = (num_classes, len(image.background))
+            total = AreaCounts(
+                np.arange(num_classes), *np.zeros((2, *shape), np.int64),
+                np.zeros(shape[1], np.int64), np.zeros(num_classes, np.int64))
+        total.predicted[image.labels] += image.predicted
+        total.correct[image.labels] += image.correct
+        total.background[:] += image.background
+        total.truth[:] += image.truth
+    if total is None:
+        raise ValueError('no image was scored: the dataset is empty')
+    return total
+
+
+def above_thresholds(bins: np.ndarray) -> np.ndarray:
+    """Count the pixels that are foreground at each threshold.
+
+    Args:
+        bins (np.ndarray): Pixels in each bin of :class:`AreaCounts`,
+            (..., T + 1).
+
+    Returns:
+        np.ndarray: Pixels in all bins above each threshold, (..., T).
+    """
+    return bins[..., ::-1].cumsum(-1)[..., ::-1][..., 1:]
+
+
+def threshold_scores(counts: Iterable[AreaCounts],
                      num_classes: int) -> dict[str, np.ndarray]:
     """Turn counts into scores at each threshold.
 
     Args:
-        counts (Sequence[AreaCounts]): Counts of all images.
+        counts (Iterable[AreaCounts]): Counts of all images.
         num_classes (int): Number of classes with the background.
 
     Returns:
@@ -112,20 +156,10 @@ def threshold_scores(counts: Sequence[AreaCounts],
         'Precision' and 'Recall'. NaN where a class neither occurs nor is
         predicted.
     """
-    num_bins = len(counts[0].background)
-    predicted = np.zeros((num_classes, num_bins), np.int64)
-    correct = np.zeros((num_classes, num_bins), np.int64)
-    background = np.zeros(num_bins, np.int64)
-    truth = np.zeros(num_classes, np.int64)
-    for image in counts:
-        predicted[image.labels] += image.predicted
-        correct[image.labels] += image.correct
-        background += image.background
-        truth += image.truth
+    _, predicted, correct, background, truth = sum_areas(counts, num_classes)
     all_pixels = truth.sum()
-    # foreground at threshold t: all bins above t
-    predicted = predicted[:, ::-1].cumsum(1)[:, ::-1][:, 1:]
-    correct = correct[:, ::-1].cumsum(1)[:, ::-1][:, 1:]
+    predicted = above_thresholds(predicted)
+    correct = above_thresholds(correct)
     predicted[0] = all_pixels - predicted[1:].sum(0)
     correct[0] = background.cumsum()[:-1]
     predicted, correct = predicted.T, correct.T
@@ -137,6 +171,47 @@ def threshold_scores(counts: Sequence[AreaCounts],
             FN=(truth - correct) / union,
             Precision=correct / predicted,
             Recall=correct / truth)
+
+
+def mean_scores(scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Average scores over the classes.
+
+    Args:
+        scores (dict[str, np.ndarray]): What :func:`threshold_scores` returns.
+
+    Returns:
+        dict[str, np.ndarray]: Percent of shape (T, ): 'mIoU', 'Precision'
+        and 'Recall' over all classes with the background, 'FP' and 'FN' over
+        the foreground classes. Classes without a number are left out; NaN
+        where none has one.
+    """
+    return dict(
+        mIoU=_mean(scores['IoU']),
+        FP=_mean(scores['FP'][:, 1:]),
+        FN=_mean(scores['FN'][:, 1:]),
+        Precision=_mean(scores['Precision']),
+        Recall=_mean(scores['Recall']))
+
+
+def threshold_grid(start: float, stop: float, step: float) -> np.ndarray:
+    """Make a grid of background thresholds.
+
+    Args:
+        start (float): First threshold, >= 0.
+        stop (float): Last threshold, included.
+        step (float): Distance between thresholds, > 0.
+
+    Returns:
+        np.ndarray: Thresholds, (T, ) float64, ascending.
+
+    Raises:
+        ValueError: If these make no grid.
+    """
+    if not 0 <= start <= stop or step <= 0:
+        raise ValueError('expected `thresholds` (start, stop, step) with '
+                         f'0 <= start <= stop, but got {(start, stop, step)}')
+    num = int(round((stop - start) / step)) + 1
+    return np.round(start + step * np.arange(num), 6)
 
 
 @METRICS.register_module()
@@ -177,11 +252,7 @@ class CAMIoUMetric(BaseMetric):
                  prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         start, stop, step = thresholds
-        if not 0 <= start <= stop or step <= 0:
-            raise ValueError('expected `thresholds` (start, stop, step) with '
-                             f'0 <= start <= stop, but got {thresholds}')
-        num = int(round((stop - start) / step)) + 1
-        self.thresholds = np.round(start + step * np.arange(num), 6)
+        self.thresholds = threshold_grid(start, stop, step)
         if score_thr != 'best':
             score_thr = float(score_thr)
             if not np.isclose(self.thresholds, score_thr).any():
@@ -249,15 +320,7 @@ class CAMIoUMetric(BaseMetric):
             # BaseMetric turns named tuples into plain ones
             counts = [AreaCounts(*image[map_type]) for image in results]
             scores = threshold_scores(counts, len(classes))
-            means = {
-                name: _mean(value)
-                for name, value in (('mIoU',
-                                     scores['IoU']), ('FP', scores['FP'][:,
-                                                                         1:]),
-                                    ('FN', scores['FN'][:, 1:]),
-                                    ('Precision', scores['Precision']),
-                                    ('Recall', scores['Recall']))
-            }
+            means = mean_scores(scores)
             if self.score_thr == 'best':
                 pick = int(means['mIoU'].argmax())
             else:

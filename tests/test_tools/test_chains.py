@@ -14,7 +14,10 @@ from mmlpcam.utils import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ('train.py', 'test.py', 'report.py', 'benchmark.py',
-         'build_prototypes.py', 'dataset_converters/make_parts_dataset.py')
+         'build_prototypes.py', 'prepare_image_labels.py',
+         'sweep_threshold.py', 'dataset_converters/make_parts_dataset.py',
+         'dataset_converters/voc_aug.py', 'dataset_converters/coco_objects.py',
+         'model_converters/official_irn.py')
 ENV = {
     **os.environ, 'PYTHONPATH': str(ROOT),
     'OMP_NUM_THREADS': '1',
@@ -67,9 +70,11 @@ def test_help(tool):
 
 @pytest.mark.slow
 def test_benchmark_prints_a_ratio():
-    output = run(ROOT / 'tools/benchmark.py', '--repeats', '2', '--channels',
-                 '64')
+    output = run(ROOT / 'tools/benchmark.py', 'maps', '--repeats', '2',
+                 '--channels', '64')
     assert 'ratio loop / product: median' in output
+    output = run(ROOT / 'tools/benchmark.py', 'walk', '--grid', '20', '30')
+    assert 'ratio squares / steps: time median' in output
 
 
 @pytest.mark.slow

@@ -1,0 +1,375 @@
+"""IRNet: boundaries between objects, learned from confident labels."""
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from mmengine.structures import PixelData
+from mmseg.models.backbones import ResNet
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.registry import MODELS
+from mmseg.utils import ConfigType, OptSampleList, SampleList
+from torch import Tensor, nn
+
+from mmlpcam.ops import (affinity_loss, flip_average, masked_mean,
+                         pair_affinity, pair_kinds, pair_offsets, random_walk,
+                         source_and_neighbours)
+from mmlpcam.structures import ActivationMaps
+from .cam_segmentor import set_map_prediction, without_padding
+from .ir_labeller import load_maps
+
+_TEST_DEFAULTS = dict(bg_thr=0.25, radius=5, beta=10., num_steps=256)
+
+
+@MODELS.register_module()
+class StemResNet(ResNet):
+    """ResNet whose first output is that of the stem.
+
+    The outputs are those of the maximum pooling, then those of the stages in
+    ``out_indices``.
+    """
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Compute features.
+
+        Args:
+            x (Tensor): Normalised images of shape (N, 3, H, W).
+
+        Returns:
+            tuple[Tensor, ...]: Features, from fine to coarse.
+        """
+        if self.deep_stem:
+            x = self.stem(x)
+        else:
+            x = self.relu(self.norm1(self.conv1(x)))
+        x = self.maxpool(x)
+        outs = [x]
+        for i, name in enumerate(self.res_layers):
+            x = getattr(self, name)(x)
+            if i in self.out_indices:
+                outs.append(x)
+        return tuple(outs)
+
+
+@MODELS.register_module()
+class IRNet(EncoderDecoder):
+    """Network that finds boundaries, and walks maps up to them.
+
+    Trains an :class:`EdgeHead` (``decode_head``) and, if asked for, a
+    :class:`DisplacementHead` (``auxiliary_head``) on confident labels; the
+    backbone stays as it is loaded (IRN, arXiv 1904.05044; only the boundaries
+    matter for semantic masks, and the two heads share no parameter).
+
+    Predicts masks from the maps that :class:`ActivationMapDataset` names, by
+    :func:`mmlpcam.ops.random_walk`. The image is neither padded nor cropped.
+    ``test_cfg`` takes
+
+    - bg_thr (float): Score of the background plane, in [0, 1]: 0.25 in IRN,
+      0.35 in LPCAM. Defaults to 0.25.
+    - radius (int), beta (float), num_steps (int): See
+      :func:`~mmlpcam.ops.random_walk`. Default to 5, 10 and 256.
+
+    What predicted samples hold is listed in
+    :func:`~mmlpcam.models.cam_segmentor.set_map_prediction`, with the map
+    type 'irn'; ``edge`` is a :obj:`PixelData` with the boundaries (1, h, w)
+    in [0, 1].
+
+    Raises:
+        ValueError: If ``test_cfg`` has a key that is not listed above.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        test_cfg = dict(self.test_cfg or {})
+        unknown = set(test_cfg) - set(_TEST_DEFAULTS)
+        if unknown:
+            raise ValueError(f'unknown keys {sorted(unknown)} in '
+                             f'model.test_cfg; IRNet takes '
+                             f'{sorted(_TEST_DEFAULTS)}')
+        self.test_cfg = {**_TEST_DEFAULTS, **test_cfg}
+        self.backbone.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> 'IRNet':
+        """Train the heads only."""
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    @torch.no_grad()
+    def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """Compute features of the frozen backbone.
+
+        Args:
+            inputs (Tensor): Normalised images of shape (N, 3, H, W).
+
+        Returns:
+            tuple[Tensor, ...]: Features, from fine to coarse.
+        """
+        return super().extract_feat(inputs)
+
+    @torch.no_grad()
+    def boundaries(self, inputs: Tensor) -> Tensor:
+        """Find boundaries, averaged with those of the mirror image.
+
+        Args:
+            inputs (Tensor): Normalised images of shape (N, 3, H, W).
+
+        Returns:
+            Tensor: (N, h, w) in [0, 1], at the stride of the edge head.
+        """
+        views = torch.cat([inputs, inputs.flip(-1)])
+        logits = self.decode_head(self.extract_feat(views))
+        return flip_average(logits.float()).sigmoid()[:, 0]
+
+    def predict(self,
+                inputs: Tensor,
+                data_samples: OptSampleList = None) -> SampleList:
+        """Refine stored maps.
+
+        Args:
+            inputs (Tensor): Normalised images of shape (N, 3, H, W).
+            data_samples (list[:obj:`SegDataSample`]): Samples with
+                ``map_path`` in their metainfo.
+
+        Returns:
+            list[:obj:`SegDataSample`]: See the class.
+
+        Raises:
+            ValueError: If a sample names no maps, or they do not fit.
+        """
+        if data_samples is None or any('map_path' not in sample.metainfo
+                                       for sample in data_samples):
+            raise ValueError('IRNet refines stored maps: wrap the dataset in '
+                             'ActivationMapDataset')
+        cfg = self.test_cfg
+        inputs = without_padding(inputs,
+                                 [sample.metainfo for sample in data_samples])
+        stride = self.decode_head.out_stride
+        for sample, edge in zip(data_samples, self.boundaries(inputs)):
+            seeds = load_maps(sample.map_path, inputs.shape[-2:])
+            walked = random_walk(
+                seeds.strided(stride).to(edge),
+                edge,
+                radius=cfg['radius'],
+                beta=cfg['beta'],
+                num_steps=cfg['num_steps'])
+            maps = ActivationMaps(
+                seeds.labels, [walked], seeds.size, stride, joint=True)
+            set_map_prediction(sample, dict(irn=maps), 'irn', cfg['bg_thr'],
+                               self.num_classes)
+            sample.set_data(dict(edge=PixelData(data=edge[None])))
+        return data_samples
+
+
+class _PairHead(BaseModule):
+    """What the two heads share: taps of the backbone, pairs of cells."""
+
+    def __init__(self, in_channels: Sequence[int], strides: Sequence[int],
+                 num_classes: int, radius: int, init_cfg: dict | None) -> None:
+        super().__init__(init_cfg)
+        if len(in_channels) != len(strides):
+            raise ValueError(
+                'expected one stride for each of the features, but got '
+                f'{len(strides)} for {len(in_channels)}')
+        self.in_channels = tuple(in_channels)
+        self.strides = tuple(strides)
+        self.num_classes = num_classes
+        self.radius = radius
+        # what EncoderDecoder asks of a head
+        self.out_channels = num_classes
+        self.align_corners = False
+
+    def _kinds(self, batch_data_samples: SampleList, size: torch.Size):
+        """Kinds of the pairs on a grid of this size."""
+        labels = torch.stack(
+            [sample.gt_sem_seg.data for sample in batch_data_samples])
+        # the cell in the middle, as Pillow takes it
+        labels = F.interpolate(labels.float(), size, mode='nearest-exact')
+        return pair_kinds(labels[:, 0].long(), self.radius, self.num_classes)
+
+
+def _enlarge(feats: Tensor, factor: int) -> Tensor:
+    if factor == 1:
+        return feats
+    return F.interpolate(
+        feats, scale_factor=factor, mode='bilinear', align_corners=False)
+
+
+def _crop(feats: Tensor, size: Sequence[int]) -> Tensor:
+    return feats[..., :size[0], :size[1]]
+
+
+@MODELS.register_module()
+class EdgeHead(_PairHead):
+    """Boundaries from several stages of a backbone.
+
+    Each stage gives a few channels (1x1 convolution, group norm), enlarged
+    to the finest of the outer grid; their concatenation gives one logit per
+    cell. Trained by the affinities that follow from it.
+
+    Args:
+        in_channels (Sequence[int]): Channels of each feature.
+        strides (Sequence[int]): Pixels of the image per cell of each.
+        num_classes (int): Number of classes with the background.
+        out_stride (int): Stride of the boundaries. Defaults to 4.
+        channels (int): Channels per feature. Defaults to 32.
+        num_groups (int): Groups of the norm. Defaults to 4.
+        radius (int): Radius of the training pairs, in cells. Defaults to 10.
+        init_cfg (dict, optional): Initialisation. Defaults to None: that of
+            PyTorch, as in the official code.
+
+    Raises:
+        ValueError: If a stride is no multiple of `out_stride`.
+    """
+
+    def __init__(self,
+                 in_channels: Sequence[int],
+                 strides: Sequence[int],
+                 num_classes: int,
+                 *,
+                 out_stride: int = 4,
+                 channels: int = 32,
+                 num_groups: int = 4,
+                 radius: int = 10,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(in_channels, strides, num_classes, radius, init_cfg)
+        if out_stride not in strides or any(s % out_stride for s in strides):
+            raise ValueError(
+                f'`out_stride` {out_stride} must be one of the strides '
+                f'{tuple(strides)}, and the others multiples of it')
+        self.out_stride = out_stride
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(width, channels, 1, bias=False),
+                nn.GroupNorm(num_groups, channels)) for width in in_channels)
+        self.fuse = nn.Conv2d(channels * len(in_channels), 1, 1)
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Compute boundary logits.
+
+        Args:
+            inputs (Sequence[Tensor]): One feature per stage, (N, D, h, w).
+
+        Returns:
+            Tensor: (N, 1, H, W) on the grid of `out_stride`.
+        """
+        size = inputs[self.strides.index(self.out_stride)].shape[-2:]
+        feats = [
+            _crop(_enlarge(stage(feat), stride // self.out_stride),
+                  size).relu()
+            for feat, stage, stride in zip(inputs, self.stages, self.strides)
+        ]
+        return self.fuse(torch.cat(feats, 1))
+
+    def loss(self, inputs: Sequence[Tensor], batch_data_samples: SampleList,
+             train_cfg: ConfigType) -> dict[str, Tensor]:
+        """Compute the affinity loss.
+
+        Args:
+            inputs (Sequence[Tensor]): One feature per stage, (N, D, h, w).
+            batch_data_samples (list[:obj:`SegDataSample`]): Samples with
+                confident labels as ``gt_sem_seg``.
+            train_cfg (dict): Not needed; part of the interface.
+
+        Returns:
+            dict[str, Tensor]: See :func:`mmlpcam.ops.affinity_loss`.
+        """
+        logits = self(inputs)
+        kinds = self._kinds(batch_data_samples, logits.shape[-2:])
+        affinity = pair_affinity(logits[:, 0].float().sigmoid(), self.radius)
+        return affinity_loss(affinity, kinds)
+
+
+@MODELS.register_module()
+class DisplacementHead(_PairHead):
+    """Displacements to the centre of the object of each cell.
+
+    The second branch of IRNet. Instances need it, semantic masks do not; it
+    has no influence on the boundaries.
+
+    Args:
+        in_channels (Sequence[int]): Channels of the five features of a
+            ResNet: stem and stages.
+        num_classes (int): Number of classes with the background.
+        radius (int): Radius of the training pairs, in cells. Defaults to 10.
+        init_cfg (dict, optional): Initialisation. Defaults to None: that of
+            PyTorch, as in the official code.
+    """
+
+    def __init__(self,
+                 in_channels: Sequence[int],
+                 num_classes: int,
+                 *,
+                 radius: int = 10,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(in_channels, (4, 4, 8, 16, 16), num_classes, radius,
+                         init_cfg)
+        self.stages = nn.ModuleList(
+            _norm_conv(width, *shape)
+            for width, shape in zip(in_channels, ((64, 8), (128, 16),
+                                                  (256, 16), (256, 16),
+                                                  (256, 16))))
+        self.coarse = _norm_conv(768, 256, 16)
+        self.fine = _norm_conv(448, 256, 16)
+        self.displace = nn.Conv2d(256, 2, 1, bias=False)
+        # mean displacement of the training images, which eval() subtracts
+        self.register_buffer('mean_shift', torch.zeros(2))
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Compute displacements.
+
+        Args:
+            inputs (Sequence[Tensor]): One feature per stage, (N, D, h, w).
+
+        Returns:
+            Tensor: (N, 2, H, W) in cells of stride 4, (dy, dx).
+        """
+        x1, x2, x3, x4, x5 = (stage(feat)
+                              for feat, stage in zip(inputs, self.stages))
+        size = x3.shape[-2:]
+        coarse = torch.cat([
+            x3.relu(), *(_crop(_enlarge(x, 2), size).relu() for x in (x4, x5))
+        ], 1)
+        size = x2.shape[-2:]
+        coarse = _crop(_enlarge(self.coarse(coarse), 2), size).relu()
+        fine = self.fine(torch.cat([x1.relu(), x2.relu(), coarse], 1)).relu()
+        shifts = self.displace(fine)
+        if not self.training:
+            shifts = shifts - self.mean_shift.view(1, 2, 1, 1)
+        return shifts
+
+    def loss(self, inputs: Sequence[Tensor], batch_data_samples: SampleList,
+             train_cfg: ConfigType) -> dict[str, Tensor]:
+        """Compute the displacement losses (IRN, Eq. 3 and 4).
+
+        Two cells of one object differ in their displacement by their offset,
+        two cells of the background do not differ.
+
+        Args:
+            inputs (Sequence[Tensor]): One feature per stage, (N, D, h, w).
+            batch_data_samples (list[:obj:`SegDataSample`]): Samples with
+                confident labels as ``gt_sem_seg``.
+            train_cfg (dict): Not needed; part of the interface.
+
+        Returns:
+            dict[str, Tensor]: 'loss_dp_fg' and 'loss_dp_bg', weighted.
+        """
+        shifts = self(inputs).float()
+        kinds = self._kinds(batch_data_samples, shifts.shape[-2:])
+        source, other = source_and_neighbours(shifts, self.radius)
+        offsets = shifts.new_tensor(pair_offsets(self.radius))
+        # (N, 2, P, h, w) and (2, P, 1, 1)
+        moved = source - other
+        offsets = offsets.t()[:, :, None, None]
+        fg = (moved - offsets).abs().sum(1)
+        bg = moved.abs().sum(1)
+        return dict(
+            loss_dp_fg=masked_mean(fg, kinds.fg_pos) / 4,
+            loss_dp_bg=masked_mean(bg, kinds.bg_pos) / 4)
+
+
+def _norm_conv(in_channels: int, out_channels: int,
+               num_groups: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 1, bias=False),
+        nn.GroupNorm(num_groups, out_channels))

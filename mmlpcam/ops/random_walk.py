@@ -1,0 +1,87 @@
+"""Propagation of maps inside object boundaries (IRN, Sec. 5)."""
+import warnings
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .affinity import pair_affinity, pair_offsets
+
+
+@torch.no_grad()
+def random_walk(maps: Tensor,
+                edge: Tensor,
+                *,
+                radius: int = 5,
+                beta: float = 10.,
+                num_steps: int = 256) -> Tensor:
+    r"""Spread maps by a random walk that boundaries stop.
+
+    With :math:`a_{ij}` of :func:`pair_affinity` (1 for the cell itself) and
+    the transition matrix :math:`T = D^{-1} A^{\circ\beta}`, the result is
+    :math:`T^t \mathrm{vec}(M \odot (1 - B))` (IRN, arXiv 1904.05044, Eq. 8
+    to 10).
+
+    The official code squares the dense matrix log2(t) times: 8 (HW)^3
+    multiply-adds. Multiplying the maps t times by the sparse matrix gives
+    the same: at most 69 HW of them per map and step at radius 5, and memory
+    linear in the cells.
+
+    Args:
+        maps (Tensor): Strided maps M of the n classes of an image, (n, H, W).
+        edge (Tensor): Boundary map B, (H, W) in [0, 1].
+        radius (int): See :func:`pair_offsets`. Defaults to 5.
+        beta (float): Power of the affinities. Defaults to 10.
+        num_steps (int): Steps t of the walk. Defaults to 256.
+
+    Returns:
+        Tensor: Spread maps, (n, H, W) float32.
+
+    Raises:
+        ValueError: If the sizes differ.
+    """
+    if maps.ndim != 3 or maps.shape[1:] != edge.shape:
+        raise ValueError(
+            'expected `maps` (n, H, W) and `edge` (H, W) on one grid, but got '
+            f'{tuple(maps.shape)} and {tuple(edge.shape)}')
+    # 256 steps add up the rounding: 3e-4 of the result in single precision
+    transition = transition_matrix(edge.double(), radius=radius, beta=beta)
+    walker = (maps.double() * (1 - edge.double())).flatten(1).t().contiguous()
+    for _ in range(num_steps if len(maps) else 0):
+        walker = transition @ walker
+    return walker.t().reshape(maps.shape).float()
+
+
+def transition_matrix(edge: Tensor, *, radius: int, beta: float) -> Tensor:
+    """Build the matrix of one step.
+
+    Args:
+        edge (Tensor): Boundary map, (H, W) float in [0, 1].
+        radius (int): See :func:`pair_offsets`.
+        beta (float): Power of the affinities.
+
+    Returns:
+        Tensor: Sparse CSR (HW, HW), of the type of the boundary map; rows
+        add up to 1.
+    """
+    height, width = edge.shape
+    reach = radius - 1
+    # a boundary around the image: no walk leaves it
+    walled = F.pad(edge, (reach, reach, 0, reach), value=1.)
+    affinity = pair_affinity(walled[None], radius)[0]**beta
+    cells = torch.arange(height * width, device=edge.device)
+    steps = torch.tensor([dy * width + dx for dy, dx in pair_offsets(radius)],
+                         device=edge.device)
+    linked = affinity.flatten(1) > 0
+    source = cells.expand_as(linked)[linked]
+    target = (cells + steps[:, None])[linked]
+    weight = affinity.flatten(1)[linked]
+    weights = torch.cat([torch.ones_like(edge).flatten(), weight, weight])
+    rows = torch.cat([cells, source, target])
+    columns = torch.cat([cells, target, source])
+    degree = torch.zeros_like(edge).flatten().index_add_(0, rows, weights)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'Sparse CSR tensor support')
+        return torch.sparse_coo_tensor(
+            torch.stack([rows, columns]), weights / degree[rows],
+            (len(cells), len(cells))).to_sparse_csr()

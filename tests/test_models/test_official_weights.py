@@ -1,0 +1,154 @@
+"""Names of official checkpoints, on networks built as their names say."""
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.registry import MODELS
+from torch import nn
+
+from mmlpcam.models import convert_official_weights
+
+
+def official_resnet(backbone):
+    """The ResNet-50 of IRN under its names: twice, as resnet50 and stages."""
+    own = backbone.state_dict()
+    weights = {f'resnet50.{name}': value for name, value in own.items()}
+    stages = dict(
+        conv1='stage1.0',
+        bn1='stage1.1',
+        layer1='stage2.0',
+        layer2='stage3.0',
+        layer3='stage4.0',
+        layer4='stage5.0')
+    for name, value in own.items():
+        first, _, rest = name.partition('.')
+        weights[f'{stages[first]}.{rest}'] = value
+        weights[f'backbone.{stages[first][5:]}.{rest}'] = value
+    return weights
+
+
+def norm_conv(in_channels, out_channels, num_groups):
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 1, bias=False),
+        nn.GroupNorm(num_groups, out_channels))
+
+
+class OfficialHeads(nn.Module):
+    """The layers of IRN's two branches, under its names."""
+
+    def __init__(self):
+        super().__init__()
+        widths = (64, 256, 512, 1024, 2048)
+        for i, width in enumerate(widths, 1):
+            setattr(self, f'fc_edge{i}', norm_conv(width, 32, 4))
+        self.fc_edge6 = nn.Conv2d(160, 1, 1)
+        for i, (width, out, groups) in enumerate(
+                zip(widths, (64, 128, 256, 256, 256), (8, 16, 16, 16, 16)), 1):
+            setattr(self, f'fc_dp{i}', norm_conv(width, out, groups))
+        self.fc_dp6 = norm_conv(768, 256, 16)
+        self.mean_shift = nn.Module()
+        self.mean_shift.register_buffer('running_mean', torch.randn(2))
+        self.fc_dp7 = nn.Sequential(*norm_conv(448, 256, 16), nn.ReLU(),
+                                    nn.Conv2d(256, 2, 1, bias=False),
+                                    self.mean_shift)
+        self.edge_layers = nn.ModuleList([self.fc_edge1, self.fc_edge6])
+        self.dp_layers = nn.ModuleList([self.fc_dp1, self.fc_dp7])
+
+
+def build(name, repo):
+    cfg = Config.fromfile(str(repo / f'configs/_base_/models/{name}.py')).model
+    cfg.backbone.init_cfg = None
+    if name == 'irn_r50':
+        cfg.auxiliary_head = dict(
+            type='DisplacementHead',
+            in_channels=(64, 256, 512, 1024, 2048),
+            num_classes=21)
+    return MODELS.build(cfg)
+
+
+@pytest.fixture(scope='module')
+def repo():
+    from pathlib import Path
+    return Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize('prefix', ['', 'module.'])
+def test_classifier(repo, mmseg_scope, prefix):
+    model = build('cam_r50-d16', repo)
+    weight = torch.randn(20, 2048, 1, 1)
+    official = {
+        **official_resnet(model.backbone), 'classifier.weight': weight,
+        'newly_added.0.weight': weight
+    }
+    found = convert_official_weights({
+        prefix + name: value
+        for name, value in official.items()
+    })
+    assert torch.equal(found['decode_head.conv_seg.weight'], weight)
+    missing, unexpected = build('cam_r50-d16', repo).load_state_dict(
+        found, strict=False)
+    assert not unexpected
+    # the prototypes are what the official file does not have
+    assert all(name.startswith('decode_head.bank.') for name in missing)
+
+
+def test_irnet(repo, mmseg_scope):
+    """Every tensor lands, and the branches compute what IRN's do."""
+    model, other = build('irn_r50', repo), build('irn_r50', repo)
+    heads = OfficialHeads()
+    official = {**official_resnet(model.backbone), **heads.state_dict()}
+    found = convert_official_weights(official, with_displacement=True)
+    other.load_state_dict(found, strict=True)
+    for name, value in model.backbone.state_dict().items():
+        assert torch.equal(other.backbone.state_dict()[name], value), name
+
+    def up(layer, feat, factor, size):
+        feat = nn.functional.interpolate(
+            layer(feat), scale_factor=factor, mode='bilinear')
+        return feat[..., :size[0], :size[1]].relu()
+
+    size, half = (10, 12), (5, 6)
+    feats = [
+        torch.randn(1, width, *s)
+        for width, s in zip((64, 256, 512, 1024, 2048), (size, size, half,
+                                                         (3, 3), (3, 3)))
+    ]
+    with torch.no_grad():
+        edge = heads.fc_edge6(
+            torch.cat([
+                up(getattr(heads, f'fc_edge{i}'), feat, factor, size)
+                for i, (feat,
+                        factor) in enumerate(zip(feats, (1, 1, 2, 4, 4)), 1)
+            ], 1))
+        torch.testing.assert_close(other.decode_head(feats), edge)
+        x1, x2, x3 = (
+            getattr(heads, f'fc_dp{i}')(feats[i - 1]).relu()
+            for i in (1, 2, 3))
+        x4, x5 = (
+            up(getattr(heads, f'fc_dp{i}'), feats[i - 1], 2, half)
+            for i in (4, 5))
+        coarse = up(heads.fc_dp6, torch.cat([x3, x4, x5], 1), 2, size)
+        shifts = heads.fc_dp7[:4](torch.cat([x1, x2, coarse], 1))
+        shifts = shifts - heads.mean_shift.running_mean.view(1, 2, 1, 1)
+        torch.testing.assert_close(other.auxiliary_head.eval()(feats), shifts)
+
+
+def test_displacement_is_left_out(repo, mmseg_scope):
+    model = build('irn_r50', repo)
+    official = {
+        **official_resnet(model.backbone),
+        **OfficialHeads().state_dict()
+    }
+    found = convert_official_weights(official)
+    assert not any(name.startswith('auxiliary') for name in found)
+    _, unexpected = model.load_state_dict(found, strict=False)
+    assert not unexpected
+
+
+def test_other_weights_are_refused():
+    with pytest.raises(ValueError, match='give a checkpoint of IRN or LPCAM'):
+        convert_official_weights({'conv1.weight': torch.zeros(1)})
+    with pytest.raises(ValueError, match=r"1 weights .* \['fc_edge7.x'\]"):
+        convert_official_weights({
+            'fc_edge6.weight': torch.zeros(1),
+            'fc_edge7.x': torch.zeros(1)
+        })

@@ -1,0 +1,39 @@
+"""Convert res50_cam.pth or res50_irn.pth of IRN and LPCAM.
+
+The classifier carries no prototypes: tools/build_prototypes.py makes them.
+"""
+import argparse
+
+import torch
+
+from mmlpcam.models import convert_official_weights
+from mmlpcam.utils import atomic_path
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog='example: tools/model_converters/official_irn.py '
+        'sess/res50_irn.pth checkpoints/irn_r50_voc.pth')
+    parser.add_argument('source', help='official checkpoint')
+    parser.add_argument('target', help='file to write')
+    parser.add_argument(
+        '--with-displacement',
+        action='store_true',
+        help='keep the displacement branch of IRNet, which semantic masks do '
+        'not need')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    weights = torch.load(args.source, map_location='cpu', weights_only=True)
+    state_dict = convert_official_weights(weights, args.with_displacement)
+    with atomic_path(args.target) as tmp:
+        torch.save(dict(state_dict=state_dict, meta=dict()), tmp)
+    print(f'{len(state_dict)} tensors written to {args.target}')
+
+
+if __name__ == '__main__':
+    main()
