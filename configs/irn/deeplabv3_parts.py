@@ -14,4 +14,4 @@ stage_configs = dict(
 stages = dict(
     maps=dict(model=dict(test_cfg=dict(bg_thr=0.4))),
     ir_labels=dict(model=dict(fg_thr=0.55, bg_thr=0.35)),
-    labels=dict(model=dict(test_cfg=dict(bg_thr=0.4))))
+    labels=dict(model=dict(test_cfg=dict(bg_thr=0.32))))

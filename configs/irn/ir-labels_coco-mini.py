@@ -1,7 +1,8 @@
 # Maps of the stage `maps` in, the labels that IRN learns from out.
 _base_ = [
     '../_base_/models/ir_labeller.py',
-    '../_base_/datasets/coco_mini_image_labels.py', '../_base_/default_runtime.py'
+    '../_base_/datasets/coco_mini_image_labels.py',
+    '../_base_/default_runtime.py'
 ]
 
 label_dataloader = dict(

@@ -1,7 +1,17 @@
 """Models: importing this package registers them with MMSegmentation."""
+from .aspp_v2_head import ASPPV2Head
 from .cam_head import CAMHead
 from .cam_segmentor import CAMSegmentor
+from .crf_tta import CRFTTAModel
+from .ir_labeller import IRLabeller
+from .irnet import DisplacementHead, EdgeHead, IRNet, StemResNet
+from .multi_scale_segmentor import MultiScaleSegmentor
+from .official_weights import convert_official_weights
 from .pointwise_neck import PointwiseNeck
 from .prototype_bank import PrototypeBank
 
-__all__ = ['CAMHead', 'CAMSegmentor', 'PointwiseNeck', 'PrototypeBank']
+__all__ = [
+    'ASPPV2Head', 'CAMHead', 'CAMSegmentor', 'CRFTTAModel', 'DisplacementHead',
+    'EdgeHead', 'IRLabeller', 'IRNet', 'MultiScaleSegmentor', 'PointwiseNeck',
+    'PrototypeBank', 'StemResNet', 'convert_official_weights'
+]

@@ -1,0 +1,7 @@
+# The chain of irn.py on MS COCO.
+_base_ = './irn.py'
+
+stage_configs = dict(
+    classifier='{{ fileDirname }}/../../lpcam/cam_r50_coco.py',
+    ir_labels='{{ fileDirname }}/../../irn/ir-labels_coco.py',
+    irn='{{ fileDirname }}/../../irn/irn_r50_coco.py')

@@ -1,0 +1,7 @@
+# The chain of irn.py on PASCAL VOC 2012.
+_base_ = './irn.py'
+
+stage_configs = dict(
+    classifier='{{ fileDirname }}/../../lpcam/cam_r50_voc.py',
+    ir_labels='{{ fileDirname }}/../../irn/ir-labels_voc.py',
+    irn='{{ fileDirname }}/../../irn/irn_r50_voc.py')
