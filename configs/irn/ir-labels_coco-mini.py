@@ -5,11 +5,6 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-label_dataloader = dict(
-    batch_size=16,
-    dataset=dict(
-        _delete_=True,
-        type='ActivationMapDataset',
-        map_dir='stage://maps/maps',
-        dataset=_base_.label_dataloader.dataset))
+# images of a batch are shared out to the workers of the model
+label_dataloader = dict(batch_size=16)
 model = dict(num_workers=2)

@@ -4,11 +4,6 @@ _base_ = [
     '../_base_/datasets/coco_image_labels.py', '../_base_/default_runtime.py'
 ]
 
-label_dataloader = dict(
-    batch_size=64,
-    dataset=dict(
-        _delete_=True,
-        type='ActivationMapDataset',
-        map_dir='stage://maps/maps',
-        dataset=_base_.label_dataloader.dataset))
+# images of a batch are shared out to the workers of the model
+label_dataloader = dict(batch_size=64)
 model = dict(num_workers=16)

@@ -22,18 +22,6 @@ train_dataloader = dict(
         type='PseudoLabelDataset',
         label_dir='stage://ir_labels/masks',
         dataset=dict(_base_.train_images, pipeline=train_pipeline)))
-test_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='ActivationMapDataset',
-        map_dir='stage://maps/maps',
-        dataset=_base_.test_dataloader.dataset))
-label_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='ActivationMapDataset',
-        map_dir='stage://maps/maps',
-        dataset=_base_.label_dataloader.dataset))
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-2, weight_decay=1e-4))

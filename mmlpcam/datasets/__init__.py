@@ -1,3 +1,4 @@
+from .coco_objects import COCOObjectsDataset
 from .image_label_dataset import BACKGROUND_NAMES, ImageLabelDataset
 from .image_label_sources import (COCOJSONLabels, CSVLabels, FolderLabels,
                                   ImageLabelSource, JSONLabels, MaskLabels,
@@ -8,9 +9,9 @@ from .transforms import LoadPseudoLabel, RandomCanvasCrop
 from .wrappers import SegDatasetWrapper, check_files, check_images, check_masks
 
 __all__ = [
-    'BACKGROUND_NAMES', 'COCOJSONLabels', 'CSVLabels', 'FolderLabels',
-    'ImageLabelDataset', 'ImageLabelSource', 'JSONLabels', 'LoadPseudoLabel',
-    'MaskLabels', 'NPYLabels', 'PartsDataset', 'PseudoLabelDataset',
-    'RandomCanvasCrop', 'SegDatasetWrapper', 'VOCXMLLabels', 'check_files',
-    'check_images', 'check_masks'
+    'BACKGROUND_NAMES', 'COCOJSONLabels', 'COCOObjectsDataset', 'CSVLabels',
+    'FolderLabels', 'ImageLabelDataset', 'ImageLabelSource', 'JSONLabels',
+    'LoadPseudoLabel', 'MaskLabels', 'NPYLabels', 'PartsDataset',
+    'PseudoLabelDataset', 'RandomCanvasCrop', 'SegDatasetWrapper',
+    'VOCXMLLabels', 'check_files', 'check_images', 'check_masks'
 ]

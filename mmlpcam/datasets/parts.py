@@ -1,15 +1,14 @@
 # Copyright (c) mmlpcam contributors. Licensed under Apache-2.0.
-import os.path as osp
 from typing import Any
 
-from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
+from .checked import CheckedSegDataset
 from .parts_generator import CLASSES, PALETTE
 
 
 @DATASETS.register_module()
-class PartsDataset(BaseSegDataset):
+class PartsDataset(CheckedSegDataset):
     """The generated *parts* dataset, in the folder layout of PASCAL VOC.
 
     ``tools/dataset_converters/make_parts_dataset.py`` makes it in seconds on
@@ -37,6 +36,8 @@ class PartsDataset(BaseSegDataset):
     """
 
     METAINFO = {'classes': CLASSES, 'palette': PALETTE}
+    advice = ('make the dataset with `python tools/dataset_converters/'
+              'make_parts_dataset.py DATA_ROOT` or correct `data_root`')
 
     def __init__(self,
                  ann_file: str,
@@ -56,28 +57,3 @@ class PartsDataset(BaseSegDataset):
             seg_map_suffix=seg_map_suffix,
             data_prefix=data_prefix,
             **kwargs)
-
-    def load_data_list(self) -> list[dict]:
-        """Load the list of images.
-
-        Returns:
-            list[dict]: One entry per image, as MMSegmentation wants it.
-
-        Raises:
-            FileNotFoundError: If the list or a folder is missing.
-        """
-        wanted = dict(
-            ann_file=osp.isfile(self.ann_file),
-            **{
-                key: osp.isdir(path)
-                for key, path in self.data_prefix.items() if path
-            })
-        for key, is_there in wanted.items():
-            if not is_there:
-                path = self.data_prefix.get(key, self.ann_file)
-                raise FileNotFoundError(
-                    f'`{key}` of PartsDataset must exist, but {path!r} does '
-                    'not; make the dataset with `python tools/'
-                    'dataset_converters/make_parts_dataset.py DATA_ROOT` or '
-                    'correct `data_root`')
-        return super().load_data_list()

@@ -10,9 +10,9 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmseg.registry import METRICS
-from PIL import Image
 
-from mmlpcam.utils import atomic_path, check_writable, read_json, write_json
+from mmlpcam.utils import check_writable, read_json, write_json
+from mmlpcam.utils.masks import write_index_mask
 
 
 @METRICS.register_module()
@@ -108,7 +108,6 @@ class PseudoLabelWriter(BaseMetric):
                 else ``img_path``) and ``pred_sem_seg``, and, for maps,
                 ``scale_maps``.
         """
-        palette = np.asarray(self.dataset_meta['palette'], np.uint8)
         for sample in data_samples:
             # only the wrappers of this package know the image folder
             image_id = (
@@ -118,10 +117,8 @@ class PseudoLabelWriter(BaseMetric):
             for map_file in map_files:
                 sample['scale_maps'].save(map_file)
             mask = sample['pred_sem_seg']['data'][0].cpu().numpy()
-            image = Image.fromarray(mask.astype(np.uint8)).convert('P')
-            image.putpalette(palette.ravel().tolist())
-            with atomic_path(mask_file) as tmp:
-                image.save(tmp)
+            write_index_mask(mask_file, mask.astype(np.uint8),
+                             self.dataset_meta['palette'])
             self.results.append(image_id)
 
     def compute_metrics(self, results: list) -> dict[str, int]:

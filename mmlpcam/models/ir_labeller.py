@@ -9,12 +9,12 @@ import torch
 from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
-from mmseg.structures import SegDataSample
 from mmseg.utils import SampleList
 from torch import Tensor
 
 from mmlpcam.ops import confident_labels
-from mmlpcam.structures import ActivationMaps
+from mmlpcam.structures import load_maps
+from mmlpcam.utils.parallel import start_worker
 
 
 @MODELS.register_module()
@@ -26,6 +26,8 @@ class IRLabeller(BaseModel):
     of the time, runs for the images of a batch in parallel.
 
     Args:
+        map_dir (str): Folder of the maps, see
+            :func:`mmlpcam.structures.load_maps`.
         fg_thr (float): See :func:`mmlpcam.ops.confident_labels`.
         bg_thr (float): The same.
         crf (dict, optional): Arguments of :class:`mmlpcam.ops.DenseCRF`.
@@ -38,6 +40,7 @@ class IRLabeller(BaseModel):
     """
 
     def __init__(self,
+                 map_dir: str,
                  *,
                  fg_thr: float,
                  bg_thr: float,
@@ -49,6 +52,7 @@ class IRLabeller(BaseModel):
                              f'bg_thr {bg_thr} and fg_thr {fg_thr}')
         # PseudoLabelLoop writes them beside the labels
         self.test_cfg = dict(fg_thr=fg_thr, bg_thr=bg_thr, crf=crf)
+        self.map_dir = map_dir
         self.num_workers = num_workers
         self._pool: ProcessPoolExecutor | None = None
 
@@ -61,8 +65,8 @@ class IRLabeller(BaseModel):
         Args:
             inputs (list[Tensor]): Images (3, H, W) uint8, BGR.
             data_samples (list[:obj:`SegDataSample`]): Samples with
-                ``map_path`` in their metainfo, see
-                :class:`~mmlpcam.datasets.ActivationMapDataset`.
+                ``image_id`` in their metainfo, as from
+                :class:`~mmlpcam.datasets.ImageLabelDataset`.
             mode (str): 'predict' is all there is.
 
         Returns:
@@ -70,6 +74,7 @@ class IRLabeller(BaseModel):
             where the maps are not sure.
 
         Raises:
+            FileNotFoundError: If an image has no maps.
             ValueError: If the mode is another, or maps do not fit.
         """
         if mode != 'predict':
@@ -78,9 +83,15 @@ class IRLabeller(BaseModel):
             image.flip(0).permute(1, 2, 0).contiguous().cpu().numpy()
             for image in inputs
         ]
-        paths = [sample.map_path for sample in data_samples]
-        label = partial(_label_image, **self.test_cfg)
-        for sample, mask in zip(data_samples, self._map(label, images, paths)):
+        maps = [
+            load_maps(self.map_dir, sample, image.shape[:2])
+            for sample, image in zip(data_samples, images)
+        ]
+        masks = self._map(
+            partial(confident_labels, **self.test_cfg), images,
+            [each.full().numpy() for each in maps],
+            [each.labels for each in maps])
+        for sample, mask in zip(data_samples, masks):
             sample.set_data(
                 dict(
                     pred_sem_seg=PixelData(
@@ -94,33 +105,7 @@ class IRLabeller(BaseModel):
             # a fork shares what is imported; the children use NumPy only
             method = 'fork' if 'fork' in get_all_start_methods() else 'spawn'
             self._pool = ProcessPoolExecutor(
-                self.num_workers, mp_context=get_context(method))
+                self.num_workers,
+                mp_context=get_context(method),
+                initializer=start_worker)
         return list(self._pool.map(function, *arguments))
-
-
-def _label_image(image: np.ndarray, map_path: str, **settings) -> np.ndarray:
-    maps = load_maps(map_path, image.shape[:2])
-    return confident_labels(image,
-                            maps.full().numpy(), maps.labels, **settings)
-
-
-def load_maps(path: str, size: tuple[int, int]) -> ActivationMaps:
-    """Read the maps of an image.
-
-    Args:
-        path (str): File of the maps.
-        size (tuple[int, int]): Size (H, W) of the image.
-
-    Returns:
-        ActivationMaps: The maps.
-
-    Raises:
-        ValueError: If they were made for another size.
-    """
-    maps = ActivationMaps.load(path)
-    if maps.size != tuple(size):
-        raise ValueError(
-            f'{path} holds maps of an image of {maps.size} (H, W), but the '
-            f'image is {tuple(size)}: make maps and refine them from images '
-            'of one size, without Resize in either test pipeline')
-    return maps

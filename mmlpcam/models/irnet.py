@@ -8,15 +8,14 @@ from mmengine.structures import PixelData
 from mmseg.models.backbones import ResNet
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
-from mmseg.utils import ConfigType, OptSampleList, SampleList
+from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
 from mmlpcam.ops import (affinity_loss, flip_average, masked_mean,
                          pair_affinity, pair_kinds, pair_offsets, random_walk,
                          source_and_neighbours)
-from mmlpcam.structures import ActivationMaps
+from mmlpcam.structures import ActivationMaps, load_maps
 from .cam_segmentor import set_map_prediction, without_padding
-from .ir_labeller import load_maps
 
 _TEST_DEFAULTS = dict(bg_thr=0.25, radius=5, beta=10., num_steps=256)
 
@@ -60,9 +59,8 @@ class IRNet(EncoderDecoder):
     backbone stays as it is loaded (IRN, arXiv 1904.05044; only the boundaries
     matter for semantic masks, and the two heads share no parameter).
 
-    Predicts masks from the maps that :class:`ActivationMapDataset` names, by
-    :func:`mmlpcam.ops.random_walk`. The image is neither padded nor cropped.
-    ``test_cfg`` takes
+    Predicts masks from stored maps, by :func:`mmlpcam.ops.random_walk`. The
+    image is neither padded nor cropped. ``test_cfg`` takes
 
     - bg_thr (float): Score of the background plane, in [0, 1]: 0.25 in IRN,
       0.35 in LPCAM. Defaults to 0.25.
@@ -74,12 +72,20 @@ class IRNet(EncoderDecoder):
     type 'irn'; ``edge`` is a :obj:`PixelData` with the boundaries (1, h, w)
     in [0, 1].
 
+    Args:
+        *args: See :class:`EncoderDecoder`.
+        map_dir (str, optional): Folder of the maps to refine, see
+            :func:`~mmlpcam.structures.load_maps`. Defaults to None, which is
+            enough for training.
+        **kwargs: See :class:`EncoderDecoder`.
+
     Raises:
         ValueError: If ``test_cfg`` has a key that is not listed above.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args, map_dir: str | None = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        self.map_dir = map_dir
         test_cfg = dict(self.test_cfg or {})
         unknown = set(test_cfg) - set(_TEST_DEFAULTS)
         if unknown:
@@ -121,32 +127,32 @@ class IRNet(EncoderDecoder):
         logits = self.decode_head(self.extract_feat(views))
         return flip_average(logits.float()).sigmoid()[:, 0]
 
-    def predict(self,
-                inputs: Tensor,
-                data_samples: OptSampleList = None) -> SampleList:
+    def predict(self, inputs: Tensor, data_samples: SampleList) -> SampleList:
         """Refine stored maps.
 
         Args:
             inputs (Tensor): Normalised images of shape (N, 3, H, W).
             data_samples (list[:obj:`SegDataSample`]): Samples with
-                ``map_path`` in their metainfo.
+                ``image_id`` in their metainfo, as from
+                :class:`~mmlpcam.datasets.ImageLabelDataset`.
 
         Returns:
             list[:obj:`SegDataSample`]: See the class.
 
         Raises:
-            ValueError: If a sample names no maps, or they do not fit.
+            FileNotFoundError: If an image has no maps.
+            ValueError: If there is no `map_dir`, no ``image_id``, or the
+                maps do not fit.
         """
-        if data_samples is None or any('map_path' not in sample.metainfo
-                                       for sample in data_samples):
-            raise ValueError('IRNet refines stored maps: wrap the dataset in '
-                             'ActivationMapDataset')
+        if self.map_dir is None:
+            raise ValueError('IRNet refines stored maps: set model.map_dir to '
+                             'their folder')
         cfg = self.test_cfg
         inputs = without_padding(inputs,
                                  [sample.metainfo for sample in data_samples])
         stride = self.decode_head.out_stride
         for sample, edge in zip(data_samples, self.boundaries(inputs)):
-            seeds = load_maps(sample.map_path, inputs.shape[-2:])
+            seeds = load_maps(self.map_dir, sample, inputs.shape[-2:])
             walked = random_walk(
                 seeds.strided(stride).to(edge),
                 edge,

@@ -3,9 +3,11 @@ import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from mmlpcam.ops import full_size_maps, max_normalize, strided_maps
@@ -114,3 +116,40 @@ class ActivationMaps:
             raise ValueError(
                 f'{path} holds no activation maps ({error}): remove it and '
                 'run the stage that writes maps again') from error
+
+
+def load_maps(map_dir: str | os.PathLike, sample: BaseDataElement,
+              size: tuple[int, int]) -> ActivationMaps:
+    """Read the stored maps of an image.
+
+    Args:
+        map_dir (str | os.PathLike): Folder of the maps, as a
+            :class:`~mmlpcam.evaluation.PseudoLabelWriter` with
+            ``save_maps=True`` leaves it.
+        sample (:obj:`BaseDataElement`): Sample with ``image_id`` in its
+            metainfo.
+        size (tuple[int, int]): Size (H, W) of the image.
+
+    Returns:
+        ActivationMaps: The maps.
+
+    Raises:
+        FileNotFoundError: If there are none.
+        ValueError: If the sample has no ``image_id``, or the maps were made
+            for another size.
+    """
+    if 'image_id' not in sample.metainfo:
+        raise ValueError('a sample has no `image_id`, by which its maps are '
+                         'found: wrap the dataset in ImageLabelDataset')
+    path = Path(map_dir) / f'{sample.image_id}.npz'
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'{path} does not exist: run the stage that writes maps '
+            '(save_maps=True) for all images that are to be refined')
+    maps = ActivationMaps.load(path)
+    if maps.size != tuple(size):
+        raise ValueError(
+            f'{path} holds maps of an image of {maps.size} (H, W), but the '
+            f'image is {tuple(size)}: make maps and refine them from images '
+            'of one size, without Resize in either test pipeline')
+    return maps

@@ -1,5 +1,6 @@
 """Index masks as PNG files."""
 import os
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -22,21 +23,23 @@ def voc_colormap(num_colors: int = 256) -> list[list[int]]:
     """
     return [[
         sum((index >> (3 * place + channel) & 1) << (7 - place)
-            for place in range(3))
-        for channel in range(3)
-    ]
-            for index in range(num_colors)]
+            for place in range(3)) for channel in range(3)
+    ] for index in range(num_colors)]
 
 
-def write_index_mask(path: str | os.PathLike, mask: np.ndarray) -> None:
-    """Write a mask as PNG (mode P) with the colours of PASCAL VOC.
+def write_index_mask(path: str | os.PathLike,
+                     mask: np.ndarray,
+                     palette: Sequence[Sequence[int]] | None = None) -> None:
+    """Write a mask as PNG (mode P).
 
     Args:
         path (str | os.PathLike): File name. The file appears whole.
         mask (np.ndarray): Class indices, (H, W) uint8.
+        palette (Sequence[Sequence[int]], optional): RGB colour per class.
+            Defaults to None: those of PASCAL VOC.
     """
     image = Image.fromarray(mask).convert('P')
-    image.putpalette(np.ravel(voc_colormap()).tolist())
+    image.putpalette(np.ravel(palette or voc_colormap()).tolist())
     with atomic_path(path) as tmp:
         image.save(tmp)
 

@@ -1,16 +1,45 @@
 """Many small files, made by several processes."""
+import argparse
 import gc
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from multiprocessing import parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from mmengine.utils import track_iter_progress
 
 Track = Callable[[tuple[Iterable, int]], Iterable]
+
+
+def add_parallel_args(parser: argparse.ArgumentParser) -> None:
+    """Add what all tools take that write many files.
+
+    Args:
+        parser (argparse.ArgumentParser): Gets ``--nproc`` and
+            ``--overwrite``.
+    """
+    parser.add_argument(
+        '--nproc',
+        type=_positive,
+        default=os.cpu_count() or 1,
+        help='number of processes (default: one per core, here %(default)s)')
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='make files anew that are there already')
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')
+    return number
 
 
 def track_on_terminal(results: tuple[Iterable, int]) -> Iterable:
@@ -54,9 +83,7 @@ def parallel_map(function: Callable[[Any], Any],
     track = track or (lambda results: results[0])
     if nproc == 1:
         return list(track((map(function, tasks), total)))
-    # A collection in a forked worker would write to, and so copy, all the
-    # memory that it shares with this process.
-    with ProcessPoolExecutor(nproc, initializer=gc.disable) as pool:
+    with ProcessPoolExecutor(nproc, initializer=start_worker) as pool:
         results = pool.map(function, tasks, chunksize=16)
         try:
             return list(track((results, total)))
@@ -65,6 +92,20 @@ def parallel_map(function: Callable[[Any], Any],
                 'a worker process died, often for lack of memory: run again '
                 'with a smaller --nproc; files that are finished are '
                 'kept') from error
+
+
+def start_worker() -> None:
+    """Initialise a worker process, as ``initializer`` of a pool."""
+    # A collection in a forked worker would write to, and so copy, all the
+    # memory that it shares with its parent.
+    gc.disable()
+    # Else workers wait for ever for the next task if the parent is killed.
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent_process().join()
+    os._exit(1)
 
 
 def write_missing(write: Callable[[Path, Any], None],
@@ -100,6 +141,6 @@ def write_missing(write: Callable[[Path, Any], None],
     return len(todo)
 
 
-def _write_one(write: Callable[[Path, Any], None],
-               item: tuple[Path, Any]) -> None:
+def _write_one(write: Callable[[Path, Any], None], item: tuple[Path,
+                                                               Any]) -> None:
     write(*item)

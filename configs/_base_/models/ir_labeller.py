@@ -2,6 +2,7 @@
 # CRF of IRN; `backend` takes pydensecrf2 where it is installed.
 model = dict(
     type='IRLabeller',
+    map_dir='stage://maps/maps',
     fg_thr=0.45,
     bg_thr=0.25,
     crf=dict(

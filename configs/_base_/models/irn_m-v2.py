@@ -10,6 +10,7 @@ data_preprocessor = dict(
     size_divisor=1)
 model = dict(
     type='IRNet',
+    map_dir='stage://maps/maps',
     data_preprocessor=data_preprocessor,
     backbone=dict(
         type='MobileNetV2',

@@ -1,0 +1,38 @@
+"""Datasets that say what is missing."""
+import os.path as osp
+
+from mmseg.datasets import BaseSegDataset
+
+
+class CheckedSegDataset(BaseSegDataset):
+    """Base of datasets that look for their list and folders first.
+
+    MMSegmentation's own datasets stop with a bare assertion, or only when
+    the first sample is loaded. Files on other file systems (``backend_args``)
+    are not looked for.
+
+    Attributes:
+        advice (str): How to get the files: the end of the error message.
+    """
+
+    advice = 'correct `data_root`, `data_prefix` or `ann_file`'
+
+    def load_data_list(self) -> list[dict]:
+        """Load the list of images.
+
+        Returns:
+            list[dict]: One entry per image, as MMSegmentation wants it.
+
+        Raises:
+            FileNotFoundError: If the list or a folder is missing.
+        """
+        if not self.backend_args:
+            wanted = [('ann_file', self.ann_file, osp.isfile)]
+            wanted += [(key, path, osp.isdir)
+                       for key, path in self.data_prefix.items()]
+            for key, path, is_there in wanted:
+                if path and not is_there(path):
+                    raise FileNotFoundError(
+                        f'`{key}` of {type(self).__name__} must exist, but '
+                        f'{path!r} does not; {self.advice}')
+        return super().load_data_list()
