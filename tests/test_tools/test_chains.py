@@ -7,7 +7,6 @@ from pathlib import Path
 
 import mmseg
 import pytest
-from mmseg.datasets import PascalVOCDataset
 
 from mmlpcam.datasets.parts_generator import PartsSettings, make_parts_dataset
 from mmlpcam.utils import read_json
@@ -126,57 +125,3 @@ def test_train_tool_of_mmseg_runs_the_chain(parts, tmp_path):
         *SHORT,
         PARTS_DATASET=parts)
     assert read_json(tmp_path / 'run/segmentor/stage.json')['finished']
-
-
-@pytest.mark.slow
-def test_main_job_on_a_tiny_voc(tmp_path):
-    """configs/lpcam/deeplabv3_voc.py itself, but for sizes and weights."""
-    voc = tmp_path / 'data' / 'VOCdevkit' / 'VOC2012'
-    voc.parent.mkdir(parents=True)
-    make_parts_dataset(
-        str(voc), PartsSettings(num_train=6, num_val=2, size=(64, 64)))
-    names = PascalVOCDataset.METAINFO['classes']
-    from mmlpcam.datasets.parts_generator import CLASSES
-    for path in (voc / 'Annotations').iterdir():
-        text = path.read_text()
-        for ours, theirs in zip(CLASSES[1:], names[1:]):
-            text = text.replace(f'<name>{ours}<', f'<name>{theirs}<')
-        path.write_text(text)
-    lists = voc / 'ImageSets' / 'Segmentation'
-    (lists / 'train_aug.txt').write_text((lists / 'train.txt').read_text())
-    config = tmp_path / 'config.py'
-    config.write_text(f"""
-_base_ = '{ROOT}/configs/lpcam/deeplabv3_voc.py'
-model = dict(backbone=dict(init_cfg=None))
-train_cfg = dict(max_iters=2, val_interval=2)
-train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False)
-val_dataloader = dict(num_workers=0, persistent_workers=False)
-classifier_model = dict(
-    backbone=dict(init_cfg=None),
-    decode_head=dict(
-        init_cfg=dict(
-            type='Normal', std=1., override=dict(name='conv_seg'))))
-stages = dict(
-    classifier=dict(
-        model=classifier_model,
-        train_cfg=dict(max_epochs=1),
-        train_dataloader=dict(
-            batch_size=2, num_workers=0, persistent_workers=False)),
-    seed=dict(model=classifier_model),
-    labels=dict(model=classifier_model))
-""")
-    process = subprocess.run([
-        sys.executable,
-        str(ROOT / 'tools/train.py'),
-        str(config), '--work-dir',
-        str(tmp_path / 'run')
-    ],
-                             cwd=tmp_path,
-                             env=ENV,
-                             capture_output=True,
-                             text=True)
-    assert process.returncode == 0, process.stderr[-3000:]
-    assert len(list((tmp_path / 'run/labels/masks').iterdir())) == 6
-    scores = read_json(tmp_path / 'run/seed/scores.json')
-    assert set(scores['maps']) == {'cam', 'lpcam_f', 'lpcam'}
-    assert (tmp_path / 'run/segmentor/iter_2.pth').exists()
