@@ -1,25 +1,23 @@
 """Every config builds in a fresh process, by its custom_imports alone."""
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / 'configs').glob('[!_]*/*.py'))
 
+# Importing MMSegmentation takes seconds, so one process does it for all; each
+# config then has a child of its own, in which nobody has imported mmlpcam.
 BUILD = """
-import sys
+import os, sys, traceback
+import mmseg.models, mmseg.datasets
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-cfg = Config.fromfile(sys.argv[1])
-assert cfg.custom_imports['allow_failed_imports'] is False
-init_default_scope(cfg.default_scope)
 from mmseg.registry import HOOKS, LOOPS, METRICS, MODELS, RUNNERS, TRANSFORMS
 
 def build(cfg):
     model = MODELS.build(cfg.model)
-    classes = model.decode_head.num_classes
     for hook in cfg.get('custom_hooks', []):
         HOOKS.build(hook)
     for split in ('val', 'test'):
@@ -32,33 +30,58 @@ def build(cfg):
         if key.endswith('_pipeline'):
             for transform in value:
                 TRANSFORMS.build(transform)
-    return classes
+    if 'tta_model' in cfg:
+        MODELS.build(dict(**cfg.tta_model, module=model))
 
-if cfg.get('runner_type') == 'StagedRunner':
-    cfg.work_dir = sys.argv[2]
-    stages = RUNNERS.build(cfg).stages
-    assert len(stages) == len(cfg.stages) + 1
-    # the stages must agree on the classes
-    assert len({build(stage.cfg) for stage in stages}) == 1
-else:
+def num_classes(cfg):
+    return cfg.model.get('decode_head', {}).get('num_classes')
+
+def check(path):
+    assert 'mmlpcam' not in sys.modules
+    cfg = Config.fromfile(path)
+    assert cfg.custom_imports['allow_failed_imports'] is False
+    init_default_scope(cfg.default_scope)
     build(cfg)
+    if cfg.get('runner_type') == 'StagedRunner':
+        cfg.work_dir = 'work'
+        # the configs of the stages are built as themselves
+        stages = RUNNERS.build(cfg).stages
+        assert len(stages) == len(cfg.stages) + 1
+        # the stages must agree on the classes; IRLabeller takes any
+        assert len({num_classes(stage.cfg) for stage in stages} - {None}) == 1
+
+failed = 0
+for path in sys.argv[1:]:
+    child = os.fork()
+    if not child:
+        try:
+            check(path)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        print('failed:', path, file=sys.stderr)
+        failed += 1
+sys.exit(bool(failed))
 """
 
 
-@pytest.mark.parametrize('config', CONFIGS, ids=lambda path: path.stem)
-def test_config_builds_in_a_fresh_process(config, tmp_path):
+def test_each_config_builds_in_a_fresh_process(tmp_path):
     done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', BUILD,
-         str(config), 'work'],
+        [sys.executable, '-W', 'ignore', '-c', BUILD, *map(str, CONFIGS)],
         cwd=tmp_path,
+        env={
+            **os.environ, 'OMP_NUM_THREADS': '1'
+        },
         capture_output=True,
         text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr[-4000:]
 
 
 def test_there_are_configs():
     names = {path.stem for path in CONFIGS}
-    assert {'cam_r50_voc', 'deeplabv3_voc', 'deeplabv3_parts'} <= names
+    assert {'cam_r50_voc', 'deeplabv3_voc', 'deeplabv2_coco_cam'} <= names
 
 
 def test_reproduction_config_has_the_official_optimiser():

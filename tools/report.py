@@ -15,11 +15,13 @@ from PIL import Image
 from prettytable import PrettyTable
 
 from mmlpcam.engine import StagedRunner, last_checkpoint
+from mmlpcam.evaluation import MAP_NAMES
 from mmlpcam.utils import read_json
 from mmlpcam.visualization import draw_map, draw_mask, draw_panel
 
-TITLES = ('image', 'CAM', 'LPCAM', 'pseudo label', 'prediction',
-          'ground truth')
+# stages that write labels, in the order of the chain, and their titles
+LABEL_STAGES = dict(
+    maps='seed', ir_labels='confident label', labels='pseudo label')
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,14 +47,18 @@ def parse_args() -> argparse.Namespace:
 
 def print_scores(work_dir: Path) -> None:
     table = PrettyTable(['what', 'mIoU', 'FP', 'FN', 'bg_thr'])
-    scores = read_json(work_dir / 'seed' / 'scores.json')
-    for map_type, name in (('cam', 'CAM'), ('lpcam_f', 'LPCAM-F'), ('lpcam',
-                                                                    'LPCAM')):
-        row = scores['maps'][map_type]
-        table.add_row([
-            f'{name} seed, {scores["split"]}', row['mIoU'], row['FP'],
-            row['FN'], row['bg_thr']
-        ])
+    for stage in ('seed', 'refined'):
+        scores_file = work_dir / stage / 'scores.json'
+        if not scores_file.exists():  # a chain without refinement
+            continue
+        scores = read_json(scores_file)
+        for map_type, name in MAP_NAMES.items():
+            if map_type in scores['maps']:
+                row = scores['maps'][map_type]
+                table.add_row([
+                    f'{name} {stage}, {scores["split"]}', row['mIoU'],
+                    row['FP'], row['FN'], row['bg_thr']
+                ])
     metrics = read_json(work_dir / 'segmentor' / 'stage.json')['metrics']
     table.add_row(
         ['segmentor, validation split', f'{metrics["mIoU"]:.2f}', '', '', ''])
@@ -61,6 +67,7 @@ def print_scores(work_dir: Path) -> None:
 
 @torch.no_grad()
 def draw(config: Config, work_dir: Path, num_images: int) -> np.ndarray:
+    """Panel with one row per image."""
     config.work_dir = str(work_dir)
     stages = {stage.name: stage for stage in StagedRunner(config).stages}
     seed = stages['seed'].resolved_cfg()
@@ -86,18 +93,25 @@ def draw(config: Config, work_dir: Path, num_images: int) -> np.ndarray:
         prediction = segmentor.test_step(
             pseudo_collate([pipeline(dict(info))]))[0]
         image = mmcv.imread(info['img_path'], channel_order='rgb')
-        label = work_dir / 'labels' / 'masks' / f'{info["image_id"]}.png'
-        rows.append([
-            image,
-            draw_map(image,
-                     maps.activation.cam.amax(0).numpy()),
-            draw_map(image,
-                     maps.activation.lpcam.amax(0).numpy()),
-            draw_mask(image, np.asarray(Image.open(label)), palette),
-            draw_mask(image, prediction.pred_sem_seg.data[0].numpy(), palette),
-            draw_mask(image, maps.gt_sem_seg.data[0].numpy(), palette)
-        ])
-    return draw_panel(rows, TITLES)
+        cells = {
+            'image': image,
+            'CAM': draw_map(image,
+                            maps.activation.cam.amax(0).numpy()),
+            'LPCAM': draw_map(image,
+                              maps.activation.lpcam.amax(0).numpy()),
+        }
+        for stage, title in LABEL_STAGES.items():
+            if stage in stages:
+                mask = Image.open(work_dir / stage / 'masks' /
+                                  f'{info["image_id"]}.png')
+                cells[title] = draw_mask(image, np.asarray(mask), palette)
+        cells['prediction'] = draw_mask(
+            image, prediction.pred_sem_seg.data[0].numpy(), palette)
+        cells['ground truth'] = draw_mask(image,
+                                          maps.gt_sem_seg.data[0].numpy(),
+                                          palette)
+        rows.append(list(cells.values()))
+    return draw_panel(rows, list(cells))
 
 
 def build(cfg: Config, checkpoint: str) -> torch.nn.Module:

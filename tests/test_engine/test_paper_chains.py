@@ -22,9 +22,11 @@ from mmlpcam.utils import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAINS = sorted(
-    path for path in (ROOT / 'configs').glob('[!_]*/*_*.py')
-    if ('_voc' in path.stem or '_coco' in path.stem) and 'mini' not in
-    path.stem and not path.stem.startswith(('cam_', 'irn_', 'ir-labels_')))
+    path for dataset in ('voc', 'coco')
+    for path in (ROOT / 'configs').glob(f'*/*_{dataset}*.py')
+    if not path.stem.startswith(('cam_', 'irn_', 'ir-labels_'))
+    # other names of the same
+    and 'mini' not in path.stem and not path.stem.endswith(('321', '512')))
 NUM_TRAIN = 4
 IMAGES = PartsSettings(num_train=NUM_TRAIN, num_val=2, size=(64, 64))
 

@@ -355,7 +355,7 @@ def test_report_shows_each_step(config, unbroken):
     spec.loader.exec_module(report)
     panel = report.draw(config.copy(), unbroken, num_images=2)
     columns = [panel[30:, x:x + 192] for x in range(0, panel.shape[1], 196)]
-    assert len(columns) == len(report.TITLES) == 6
+    assert len(columns) == 6
     photos = [
         np.asarray(Image.open(path).resize((192, 192)))[4:192].astype(int)
         for path in Path(config.data_root, 'JPEGImages').iterdir()

@@ -1,0 +1,1 @@
+_base_ = './deeplabv2_voc_cam.py'

@@ -1,0 +1,1 @@
+_base_ = './deeplabv3_coco_cam.py'
