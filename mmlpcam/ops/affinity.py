@@ -201,12 +201,12 @@ def affinity_loss(affinity: Tensor, kinds: PairKinds) -> dict[str, Tensor]:
         dict[str, Tensor]: 'loss_bg_pos', 'loss_fg_pos' and 'loss_neg', with
         these weights; their sum is the loss.
     """
-    attract = -(affinity + _LOG_EPS).log()
-    repel = -(1 + _LOG_EPS - affinity).log()
+    wanted = torch.where(kinds.neg, 1 - affinity, affinity)
+    loss = -(wanted + _LOG_EPS).log()
     return dict(
-        loss_bg_pos=masked_mean(attract, kinds.bg_pos) / 4,
-        loss_fg_pos=masked_mean(attract, kinds.fg_pos) / 4,
-        loss_neg=masked_mean(repel, kinds.neg) / 2)
+        loss_bg_pos=masked_mean(loss, kinds.bg_pos) / 4,
+        loss_fg_pos=masked_mean(loss, kinds.fg_pos) / 4,
+        loss_neg=masked_mean(loss, kinds.neg) / 2)
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
