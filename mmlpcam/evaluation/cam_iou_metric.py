@@ -13,7 +13,8 @@ from torch import Tensor
 
 from mmlpcam.utils import write_json
 
-_MAP_NAMES = dict(cam='CAM', lpcam_f='LPCAM-F', lpcam='LPCAM', irn='IRN')
+MAP_NAMES = dict(cam='CAM', lpcam_f='LPCAM-F', lpcam='LPCAM', irn='IRN')
+"""How map types are called in tables, in their order."""
 
 
 class AreaCounts(NamedTuple):
@@ -315,7 +316,7 @@ class CAMIoUMetric(BaseMetric):
         per_class = PrettyTable()
         per_class.add_column('class', list(classes))
         # PixelData does not keep the order of its fields
-        known = [name for name in _MAP_NAMES if name in results[0]]
+        known = [name for name in MAP_NAMES if name in results[0]]
         for map_type in known + sorted(set(results[0]) - set(known)):
             # BaseMetric turns named tuples into plain ones
             counts = [AreaCounts(*image[map_type]) for image in results]
@@ -325,7 +326,7 @@ class CAMIoUMetric(BaseMetric):
                 pick = int(means['mIoU'].argmax())
             else:
                 pick = int(abs(self.thresholds - self.score_thr).argmin())
-            name = _MAP_NAMES.get(map_type, map_type)
+            name = MAP_NAMES.get(map_type, map_type)
             if (self.score_thr == 'best'
                     and pick in (0, len(self.thresholds) - 1)):
                 print_log(

@@ -38,8 +38,10 @@ def random_walk(maps: Tensor,
         Tensor: Spread maps, (n, H, W) float32.
 
     Raises:
-        ValueError: If the sizes differ.
+        ValueError: If the sizes differ, or `beta` is not positive.
     """
+    if beta <= 0:
+        raise ValueError(f'`beta` must be positive, but is {beta}')
     if maps.ndim != 3 or maps.shape[1:] != edge.shape:
         raise ValueError(
             'expected `maps` (n, H, W) and `edge` (H, W) on one grid, but got '
@@ -84,4 +86,5 @@ def transition_matrix(edge: Tensor, *, radius: int, beta: float) -> Tensor:
         warnings.filterwarnings('ignore', 'Sparse CSR tensor support')
         return torch.sparse_coo_tensor(
             torch.stack([rows, columns]), weights / degree[rows],
-            (len(cells), len(cells))).to_sparse_csr()
+            (len(cells), len(cells)),
+            check_invariants=False).to_sparse_csr()

@@ -38,8 +38,12 @@ def write_index_mask(path: str | os.PathLike,
         palette (Sequence[Sequence[int]], optional): RGB colour per class.
             Defaults to None: those of PASCAL VOC.
     """
+    # always 256 colours: Pillow packs fewer into 4 bits or less, which cuts
+    # the values
+    given = list(palette or ())
+    colors = given + voc_colormap()[len(given):]
     image = Image.fromarray(mask).convert('P')
-    image.putpalette(np.ravel(palette or voc_colormap()).tolist())
+    image.putpalette(np.ravel(colors).tolist())
     with atomic_path(path) as tmp:
         image.save(tmp)
 

@@ -1,4 +1,5 @@
 """Pictures."""
+from .curves import Curve, draw_curves
 from .panels import draw_map, draw_mask, draw_panel
 
-__all__ = ['draw_map', 'draw_mask', 'draw_panel']
+__all__ = ['Curve', 'draw_curves', 'draw_map', 'draw_mask', 'draw_panel']
