@@ -14,4 +14,4 @@ stage_configs = dict(
 stages = dict(
     maps=dict(model=dict(test_cfg=dict(bg_thr=0.5))),
     ir_labels=dict(model=dict(fg_thr=0.65, bg_thr=0.4)),
-    labels=dict(model=dict(test_cfg=dict(bg_thr=0.5))))
+    labels=dict(model=dict(test_cfg=dict(bg_thr=0.58))))

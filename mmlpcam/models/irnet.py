@@ -17,7 +17,8 @@ from mmlpcam.ops import (affinity_loss, flip_average, masked_mean,
 from mmlpcam.structures import ActivationMaps, load_maps
 from .cam_segmentor import set_map_prediction, without_padding
 
-_TEST_DEFAULTS = dict(bg_thr=0.25, radius=5, beta=10., num_steps=256)
+_TEST_DEFAULTS = dict(
+    bg_thr=0.25, radius=5, beta=10., num_steps=256, average=False)
 
 
 @MODELS.register_module()
@@ -64,8 +65,8 @@ class IRNet(EncoderDecoder):
 
     - bg_thr (float): Score of the background plane, in [0, 1]: 0.25 in IRN,
       0.35 in LPCAM. Defaults to 0.25.
-    - radius (int), beta (float), num_steps (int): See
-      :func:`~mmlpcam.ops.random_walk`. Default to 5, 10 and 256.
+    - radius (int), beta (float), num_steps (int), average (bool): See
+      :func:`~mmlpcam.ops.random_walk`. Default to 5, 10, 256 and False.
 
     What predicted samples hold is listed in
     :func:`~mmlpcam.models.cam_segmentor.set_map_prediction`, with the map
@@ -147,21 +148,17 @@ class IRNet(EncoderDecoder):
         if self.map_dir is None:
             raise ValueError('IRNet refines stored maps: set model.map_dir to '
                              'their folder')
-        cfg = self.test_cfg
+        walk = dict(self.test_cfg)
+        bg_thr = walk.pop('bg_thr')
         inputs = without_padding(inputs,
                                  [sample.metainfo for sample in data_samples])
         stride = self.decode_head.out_stride
         for sample, edge in zip(data_samples, self.boundaries(inputs)):
             seeds = load_maps(self.map_dir, sample, inputs.shape[-2:])
-            walked = random_walk(
-                seeds.strided(stride).to(edge),
-                edge,
-                radius=cfg['radius'],
-                beta=cfg['beta'],
-                num_steps=cfg['num_steps'])
+            walked = random_walk(seeds.strided(stride).to(edge), edge, **walk)
             maps = ActivationMaps(
                 seeds.labels, [walked], seeds.size, stride, joint=True)
-            set_map_prediction(sample, dict(irn=maps), 'irn', cfg['bg_thr'],
+            set_map_prediction(sample, dict(irn=maps), 'irn', bg_thr,
                                self.num_classes)
             sample.set_data(dict(edge=PixelData(data=edge[None])))
         return data_samples

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from .affinity import pair_affinity, pair_offsets
 
+_EPS = 1e-12
+
 
 @torch.no_grad()
 def random_walk(maps: Tensor,
@@ -14,7 +16,8 @@ def random_walk(maps: Tensor,
                 *,
                 radius: int = 5,
                 beta: float = 10.,
-                num_steps: int = 256) -> Tensor:
+                num_steps: int = 256,
+                average: bool = False) -> Tensor:
     r"""Spread maps by a random walk that boundaries stop.
 
     With :math:`a_{ij}` of :func:`pair_affinity` (1 for the cell itself) and
@@ -33,6 +36,11 @@ def random_walk(maps: Tensor,
         radius (int): See :func:`pair_offsets`. Defaults to 5.
         beta (float): Power of the affinities. Defaults to 10.
         num_steps (int): Steps t of the walk. Defaults to 256.
+        average (bool): Whether to divide by what arrives of a map that is 1
+            everywhere. Cells then get an average of the map, weighted by
+            :math:`1 - B`; otherwise, as in IRN, regions full of boundaries
+            fade: right where these are outlines, wrong where texture is
+            taken for them. Defaults to False.
 
     Returns:
         Tensor: Spread maps, (n, H, W) float32.
@@ -48,10 +56,16 @@ def random_walk(maps: Tensor,
             f'{tuple(maps.shape)} and {tuple(edge.shape)}')
     # 256 steps add up the rounding: 3e-4 of the result in single precision
     transition = transition_matrix(edge.double(), radius=radius, beta=beta)
-    walker = (maps.double() * (1 - edge.double())).flatten(1).t().contiguous()
+    planes = maps.double()
+    if average:
+        planes = torch.cat([planes, planes.new_ones(1, *edge.shape)])
+    walker = (planes * (1 - edge.double())).flatten(1).t().contiguous()
     for _ in range(num_steps if len(maps) else 0):
         walker = transition @ walker
-    return walker.t().reshape(maps.shape).float()
+    walked = walker.t().reshape(planes.shape)
+    if average:
+        walked = walked[:-1] / walked[-1:].clamp_min(_EPS)
+    return walked.float()
 
 
 def transition_matrix(edge: Tensor, *, radius: int, beta: float) -> Tensor:
@@ -85,6 +99,6 @@ def transition_matrix(edge: Tensor, *, radius: int, beta: float) -> Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'Sparse CSR tensor support')
         return torch.sparse_coo_tensor(
-            torch.stack([rows, columns]), weights / degree[rows],
-            (len(cells), len(cells)),
+            torch.stack([rows, columns]),
+            weights / degree[rows], (len(cells), len(cells)),
             check_invariants=False).to_sparse_csr()

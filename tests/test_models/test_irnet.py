@@ -642,9 +642,9 @@ def test_prediction_can_be_stored(stored, tmp_path):
 def test_defaults():
     model = build()
     assert dict(model.test_cfg) == dict(
-        bg_thr=.25, radius=5, beta=10., num_steps=256)
+        bg_thr=.25, radius=5, beta=10., num_steps=256, average=False)
     assert dict(build(test_cfg=dict(bg_thr=.35)).test_cfg) == dict(
-        bg_thr=.35, radius=5, beta=10., num_steps=256)
+        bg_thr=.35, radius=5, beta=10., num_steps=256, average=False)
 
 
 def test_settings_reach_the_walk(stored, monkeypatch):
@@ -655,11 +655,11 @@ def test_settings_reach_the_walk(stored, monkeypatch):
         return maps
 
     monkeypatch.setattr('mmlpcam.models.irnet.random_walk', walk)
-    predict(stored, (1, ), radius=3, beta=2., num_steps=7)
+    predict(stored, (1, ), radius=3, beta=2., num_steps=7, average=True)
     predict(stored, (1, ))
     assert calls == [
         dict(radius=3, beta=2., num_steps=7),
-        dict(radius=5, beta=10., num_steps=256)
+        dict(radius=5, beta=10., num_steps=256, average=False)
     ]
 
 

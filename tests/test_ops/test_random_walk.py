@@ -243,6 +243,28 @@ def test_steps_add_up():
         both, random_walk(maps, edge, num_steps=12), rtol=1e-5, atol=1e-12)
 
 
+def test_average_is_that_of_the_cells_that_are_reached():
+    """Weights are what walks here from each cell, times 1 - B."""
+    maps, edge = rand(2, 5, 7), rand(5, 7, seed=1)
+    found = random_walk(maps, edge, num_steps=3, average=True)
+    each = torch.eye(35).view(35, 5, 7)
+    weights = random_walk(each, edge, num_steps=3).flatten(1)
+    expected = (maps.flatten(1) @ (weights / weights.sum(0))).view(2, 5, 7)
+    torch.testing.assert_close(found, expected)
+    flat = random_walk(
+        torch.full((1, 5, 7), .4), edge, num_steps=9, average=True)
+    torch.testing.assert_close(flat, torch.full((1, 5, 7), .4))
+    # behind walls that nothing leaves or enters there is nothing to average
+    shut = random_walk(maps, torch.ones(5, 7), average=True)
+    assert not shut.any()
+
+
+@pytest.mark.parametrize('beta', [0., -1.])
+def test_beta_must_be_positive(beta):
+    with pytest.raises(ValueError, match='`beta` must be positive'):
+        random_walk(rand(1, 5, 6), rand(5, 6), beta=beta)
+
+
 def test_beta_holds_weak_boundaries():
     """The higher the power, the less crosses a boundary of one half."""
     edge = torch.zeros(5, 9)
