@@ -658,7 +658,7 @@ def test_settings_reach_the_walk(stored, monkeypatch):
     predict(stored, (1, ), radius=3, beta=2., num_steps=7, average=True)
     predict(stored, (1, ))
     assert calls == [
-        dict(radius=3, beta=2., num_steps=7),
+        dict(radius=3, beta=2., num_steps=7, average=True),
         dict(radius=5, beta=10., num_steps=256, average=False)
     ]
 
