@@ -6,15 +6,16 @@ true masks come from the test_dataloader of the config. They are what image
 labels do not give: thresholds tuned with them are a fair setting only if
 these images are held out.
 
-Maps of a classifier: the background score of the masks (bg_thr) is the one
+Maps of a classifier: the background score of the seed (bg_thr) is the one
 with the best mIoU. Confident labels, as boundary networks (IRN) learn from
-them, take the two thresholds that tell right labels of that mask from wrong
+them, take the two thresholds that tell right labels of that seed from wrong
 ones best, one for its foreground and one for its background: the largest
 share of right labels kept minus share of wrong labels kept (Youden's index).
 They lie on either side of bg_thr. Next to them stands the rule of thumb with
 the distances of the LPCAM settings (bg_thr + 0.15, bg_thr - 0.05).
 
-Refined maps (random walk): the background score with the best mIoU.
+Refined maps (random walk): the background score of the mask with the best
+mIoU.
 """
 import argparse
 import csv
@@ -34,8 +35,6 @@ from mmlpcam.utils import atomic_path, write_json
 from mmlpcam.utils.parallel import track_on_terminal
 from mmlpcam.visualization import Curve, draw_curves
 
-NAMES = dict(
-    bg_thr='mask', ir_fg_thr='IR foreground', ir_bg_thr='IR background')
 RULES = dict(
     bg_thr='highest mIoU',
     ir_fg_thr='share of right foreground kept - share of wrong is largest',
@@ -96,6 +95,13 @@ def metric_settings(cfg: Config) -> dict:
     return {}
 
 
+def names_of(sweep: ThresholdSweep) -> dict[str, str]:
+    return dict(
+        bg_thr='mask' if sweep.refined else 'seed',
+        ir_fg_thr='IR foreground',
+        ir_bg_thr='IR background')
+
+
 def print_scores(sweep: ThresholdSweep) -> None:
     columns = sweep.columns()
     shown = ['threshold', *sweep.means]
@@ -104,7 +110,7 @@ def print_scores(sweep: ThresholdSweep) -> None:
     table.align[''] = 'l'
     notes = {}
     for name, index in sweep.suggest().items():
-        notes.setdefault(index, []).append(NAMES[name])
+        notes.setdefault(index, []).append(names_of(sweep)[name])
     for index, threshold in enumerate(sweep.thresholds):
         is_step = np.isclose(threshold * 20, round(threshold * 20))
         if index in notes or is_step or len(sweep.thresholds) <= LONG_GRID:
@@ -116,7 +122,9 @@ def print_scores(sweep: ThresholdSweep) -> None:
 def print_suggestions(sweep: ThresholdSweep, split: str) -> None:
     for name, index in sweep.suggest().items():
         threshold = sweep.thresholds[index]
-        print(f'{NAMES[name]} threshold {threshold:.2f}: {RULES[name]}')
+        print(
+            f'{names_of(sweep)[name]} threshold {threshold:.2f}: {RULES[name]}'
+        )
         # nothing lies below 0
         if index == len(sweep.thresholds) - 1 or (index == 0
                                                   and threshold > 0):
@@ -140,7 +148,7 @@ def print_confident(sweep: ThresholdSweep) -> None:
                                 ('ir_bg_thr', 'background', sweep.background)):
         shares = (quality.precision, quality.recall,
                   *(100 * kept for kept in quality.kept(sweep.best)))
-        for title, index in ((f'{kind} of the mask', sweep.best),
+        for title, index in ((f'{kind} of the seed', sweep.best),
                              (f'IR {kind}, suggested', sweep.suggest()[name]),
                              (f'IR {kind}, rule of thumb',
                               sweep.rule_of_thumb()[name])):
@@ -149,8 +157,8 @@ def print_confident(sweep: ThresholdSweep) -> None:
     print(table)
     print('In percent of the pixels of all images, before any CRF. right: of '
           'these labels;\nfound: of the true pixels; kept: of the right and '
-          'of the wrong labels of the mask.\n'
-          'Rule of thumb: mask + 0.15 and - 0.05, as in the LPCAM settings '
+          'of the wrong labels of the seed.\n'
+          'Rule of thumb: seed + 0.15 and - 0.05, as in the LPCAM settings '
           '(0.30: 0.45, 0.25);\nIRN has + 0.15 and - 0.10 (0.15: 0.30, '
           '0.05).')
 
@@ -213,7 +221,7 @@ def write_picture(sweep: ThresholdSweep, path: Path, split: str) -> None:
     picture = draw_curves(
         sweep.thresholds,
         panels, {
-            NAMES[name]: float(sweep.thresholds[index])
+            names_of(sweep)[name]: float(sweep.thresholds[index])
             for name, index in sweep.suggest().items()
         },
         title=f'{kind} maps of {sweep.num_images} images, tuned on {split}',

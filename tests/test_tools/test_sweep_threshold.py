@@ -92,13 +92,13 @@ def test_scores_are_those_of_the_metric(sweep, config, labels, capsys):
     picture = np.asarray(Image.open(labels / 'sweep.png'))
     assert picture.shape[2] == 3 and picture.shape[0] > 500
     text = capsys.readouterr().out
-    assert f'mask threshold {cam["bg_thr"]:.2f}: highest mIoU' in text
+    assert f'seed threshold {cam["bg_thr"]:.2f}: highest mIoU' in text
     for name in ('foreground', 'background'):
         assert f'IR {name}, suggested' in text
         assert f'IR {name}, rule of thumb' in text
     assert 'Tuned with the masks of VOC mini' in text
     # of 100 thresholds, those in steps of 0.05 and the suggested ones
-    table = text.split('mask threshold')[0].splitlines()
+    table = text.split('seed threshold')[0].splitlines()
     shown = [line.split('|')[1].strip() for line in table
              if line[:2] == '| '][1:]
     assert shown == sorted(
