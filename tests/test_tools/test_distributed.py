@@ -1,6 +1,7 @@
 """Two gloo processes do what one does."""
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -133,18 +134,19 @@ def test_two_processes_write_the_same_masks_and_scores(job, banks):
         assert mask.read_bytes() == other.read_bytes(), mask.name
 
 
-@pytest.mark.slow
-def test_dist_train_runs_the_whole_chain(job):
-    """All stages on two processes, by the script that users call."""
+def dist_train(job, config, work_dir, processes, *options):
+    """Run a chain by the script that users call."""
     done = subprocess.run(
         [
             str(ROOT / 'tools/dist_train.sh'),
-            str(ROOT / 'configs/lpcam/deeplabv3_parts.py'), '2', '--work-dir',
-            str(job / 'chain'), '--cfg-options', 'train_cfg.max_epochs=1',
+            str(ROOT / config),
+            str(processes), '--work-dir',
+            str(work_dir), '--cfg-options', 'train_cfg.max_epochs=1',
             'stages.0.train_cfg.max_epochs=2',
             'stages.0.model.decode_head.init_cfg.type=Normal',
             'stages.0.model.decode_head.init_cfg.std=1.',
-            'stages.0.model.decode_head.init_cfg.override.name=conv_seg'
+            'stages.0.model.decode_head.init_cfg.override.name=conv_seg',
+            *options
         ],
         env={
             **ENV, 'PARTS_DATASET': str(job / 'parts'),
@@ -154,5 +156,33 @@ def test_dist_train_runs_the_whole_chain(job):
         capture_output=True,
         text=True)
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.slow
+def test_dist_train_runs_the_whole_chain(job):
+    """All stages on two processes."""
+    dist_train(job, 'configs/lpcam/deeplabv3_parts.py', job / 'chain', 2)
     assert len(list((job / 'chain/labels/masks').iterdir())) == 11
     assert (job / 'chain/segmentor/epoch_1.pth').exists()
+
+
+@pytest.mark.slow
+def test_refinement_does_not_depend_on_the_processes(job):
+    """The IRN chain on two; its labels made anew on one are the same."""
+    options = ('configs/irn/deeplabv3_parts.py', job / 'irn')
+    short = 'stages.irn.train_cfg.max_epochs=1'
+    dist_train(job, *options, 2, short)
+    folders = [job / 'irn' / name for name in ('ir_labels', 'labels')]
+    masks = {
+        path: path.read_bytes()
+        for folder in folders
+        for path in (folder / 'masks').iterdir()
+    }
+    assert len(masks) == 22
+    scores = (job / 'irn/refined/scores.json').read_text()
+    for folder in (*folders, job / 'irn/refined'):
+        shutil.rmtree(folder)
+    dist_train(job, *options, 1, short)
+    for path, content in masks.items():
+        assert path.read_bytes() == content, path
+    assert (job / 'irn/refined/scores.json').read_text() == scores
