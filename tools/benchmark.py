@@ -119,15 +119,6 @@ def time_once(function: Callable, *args, device: str) -> float:
     return time.perf_counter() - start
 
 
-def time_in_turns(ways: list[Callable], inputs: tuple, repeats: int,
-                  device: str) -> dict[Callable, list[float]]:
-    times = {way: [] for way in ways}
-    for _ in range(repeats):  # in turns, so that drift hits both
-        for way, values in times.items():
-            values.append(time_once(way, *inputs, device=device))
-    return times
-
-
 def print_times(times: dict[Callable, list[float]], device: str,
                 **columns: list) -> None:
     table = PrettyTable(['way', 'median ms', 'min ms', 'max ms', *columns])
@@ -170,8 +161,10 @@ def benchmark_maps(args: argparse.Namespace) -> None:
     worst = max(
         float((a - b).abs().max())
         for a, b in zip(by_product(*inputs), by_loop(*inputs)))
-    times = time_in_turns([by_product, by_loop], inputs, args.repeats,
-                          args.device)
+    times = {by_product: [], by_loop: []}
+    for _ in range(args.repeats):  # in turns, so that drift hits both
+        for way, values in times.items():
+            values.append(time_once(way, *inputs, device=args.device))
     print_times(times, args.device)
     print(f'ratio loop / product: '
           f'{median_ratio(times[by_product], times[by_loop])}; largest '
@@ -186,47 +179,62 @@ def walk_inputs(args: argparse.Namespace) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def peak_memory(way: Callable, args: argparse.Namespace) -> float:
-    """MiB that a way needs on top of its inputs."""
+def measure(way: Callable,
+            args: argparse.Namespace) -> tuple[float, float, Tensor]:
+    """Seconds, MiB on top of the inputs, and the walked maps."""
     inputs = walk_inputs(args)
-    if torch.device(args.device).type == 'cuda':
+    way(*(each[..., :8, :8] for each in inputs))  # loads libraries
+    on_gpu = torch.device(args.device).type == 'cuda'
+    if on_gpu:
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
-        way(*inputs)
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    way(*inputs)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    else:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    walked = way(*inputs)
+    if on_gpu:
+        torch.cuda.synchronize()
+    seconds = time.perf_counter() - start
+    if on_gpu:
+        mib = (torch.cuda.max_memory_allocated() - before) / 2**20
+    else:
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        mib = (after - before) / 1024
+    return seconds, mib, walked.cpu()
 
 
 @torch.no_grad()
 def benchmark_walk(args: argparse.Namespace) -> None:
     ways = [by_steps] if args.sparse_only else [by_steps, by_squares]
-    # a fresh process for each: its peak is never more than its own
-    with multiprocessing.get_context('spawn').Pool(
-            1, maxtasksperchild=1) as pool:
-        memory = [pool.apply(peak_memory, (way, args)) for way in ways]
-    inputs = walk_inputs(args)
-    links = transition_matrix(inputs[1], radius=5, beta=10)._nnz()
-    cells = inputs[1].numel()
+    found = {way: [] for way in ways}
+    context = multiprocessing.get_context('spawn')
+    for _ in range(args.repeats):  # in turns, so that drift hits both
+        for way, results in found.items():
+            # a fresh process: its peak is never more than its own
+            with context.Pool(1) as pool:
+                results.append(pool.apply(measure, (way, args)))
+    edge = walk_inputs(args)[1]
+    links = transition_matrix(edge, radius=5, beta=10)._nnz()
+    cells = edge.numel()
     products = {
         by_steps: NUM_STEPS * links * args.classes,
         by_squares: 8 * cells**3 + cells**2 * args.classes
     }
-    times = time_in_turns(ways, inputs, args.repeats, args.device)
+    times = {way: [seconds for seconds, *_ in r] for way, r in found.items()}
+    peaks = [max(mib for _, mib, _ in r) for r in found.values()]
     print_times(
         times, args.device, **{
-            'peak MiB': [f'{value:.0f}' for value in memory],
+            'peak MiB': [f'{peak:.0f}' for peak in peaks],
             'multiply-adds': [f'{products[way]:.2e}' for way in ways]
         })
     if not args.sparse_only:
-        ours, theirs = (way(*inputs) for way in ways)
+        ours, theirs = (found[way][0][-1] for way in ways)
+        difference = float((ours - theirs).abs().max() / theirs.max())
         print(f'ratio squares / steps: time '
-              f'{median_ratio(times[by_steps], times[by_squares])}, '
-              f'multiply-adds {products[by_squares] / products[by_steps]:.0f}'
-              f'; largest difference of the maps '
-              f'{float((ours - theirs).abs().max() / theirs.max()):.1e} of '
-              'their maximum')
+              f'{median_ratio(times[by_steps], times[by_squares])}, memory '
+              f'{peaks[1] / peaks[0]:.0f}, multiply-adds '
+              f'{products[by_squares] / products[by_steps]:.0f}; largest '
+              f'difference of the maps {difference:.1e} of their maximum')
 
 
 def main() -> None:
