@@ -1,5 +1,6 @@
 """Whole chains through the command line, as users start them."""
 import os
+import runpy
 import subprocess
 import sys
 import time
@@ -12,11 +13,9 @@ from mmlpcam.datasets.parts_generator import PartsSettings, make_parts_dataset
 from mmlpcam.utils import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ('train.py', 'test.py', 'report.py', 'benchmark.py',
-         'build_prototypes.py', 'prepare_image_labels.py',
-         'sweep_threshold.py', 'dataset_converters/make_parts_dataset.py',
-         'dataset_converters/voc_aug.py', 'dataset_converters/coco_objects.py',
-         'model_converters/official_irn.py')
+TOOLS = sorted(
+    str(path.relative_to(ROOT / 'tools'))
+    for path in (ROOT / 'tools').rglob('*.py'))
 ENV = {
     **os.environ, 'PYTHONPATH': str(ROOT),
     'OMP_NUM_THREADS': '1',
@@ -63,8 +62,12 @@ def run(*arguments, **env):
 
 
 @pytest.mark.parametrize('tool', TOOLS)
-def test_help(tool):
-    assert 'usage:' in run(ROOT / 'tools' / tool, '--help')
+def test_help(tool, monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', [tool, '--help'])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
+    assert stop.value.code == 0
+    assert 'usage:' in capsys.readouterr().out
 
 
 @pytest.mark.slow
