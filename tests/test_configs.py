@@ -1,8 +1,14 @@
 """Every config builds in a fresh process, by its custom_imports alone."""
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmlpcam.engine import StagedRunner
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / 'configs').glob('[!_]*/*.py'))
@@ -84,16 +90,97 @@ def test_there_are_configs():
     assert {'cam_r50_voc', 'deeplabv3_voc', 'deeplabv2_coco_cam'} <= names
 
 
-def test_reproduction_config_has_the_official_optimiser():
+# Tables 2.6 and 7 of the specification, by chain: seed threshold, confident
+# labels, mask threshold, type of the maps.
+THRESHOLDS = {
+    'irn/deeplabv2_voc': (0.30, 0.45, 0.25, 0.35, 'lpcam'),
+    'irn/deeplabv2_coco': (0.30, 0.45, 0.25, 0.35, 'lpcam'),
+    'irn/deeplabv2_voc_cam': (0.15, 0.30, 0.05, 0.25, 'cam'),
+    'irn/deeplabv2_coco_cam': (0.15, 0.30, 0.05, 0.25, 'cam'),
+    'irn/upernet_voc': (0.30, 0.45, 0.25, 0.35, 'lpcam'),
+    'irn/upernet_coco_cam': (0.15, 0.30, 0.05, 0.25, 'cam'),
+}
+
+
+@pytest.mark.parametrize('name', THRESHOLDS)
+def test_chains_have_the_thresholds_of_the_paper(name, tmp_path):
+    cfg = Config.fromfile(str(ROOT / f'configs/{name}.py'))
+    cfg.work_dir = str(tmp_path)
+    stages = {s.name: s.cfg.model for s in StagedRunner(cfg).stages}
+    maps, walk = stages['maps'].test_cfg, stages['labels'].test_cfg
+    labels = stages['ir_labels']
+    assert (maps.bg_thr, labels.fg_thr, labels.bg_thr, walk.bg_thr,
+            maps.map_type) == THRESHOLDS[name]
+    assert maps.scales == (1.0, 0.5, 1.5, 2.0) and maps.flip
+    assert (walk.radius, walk.beta, walk.num_steps) == (5, 10, 256)
+    assert labels.crf == dict(
+        gaussian_sxy=3,
+        gaussian_compat=3,
+        bilateral_sxy=50,
+        bilateral_srgb=5,
+        bilateral_compat=10,
+        num_iters=10,
+        backend='auto')
+    assert stages['irn'].decode_head.radius == 10
+
+
+@pytest.mark.parametrize('name, clusters, builder', [
+    ('voc', 12, dict(fg_thr=0.1, mu_f=0.9, mu_b=0.9, mu_b_low=0.05)),
+    ('coco', 20,
+     dict(
+         fg_thr=0.25,
+         mu_f=0.9,
+         mu_b=0.5,
+         mu_b_low=0.,
+         images_per_class=100,
+         seed=666)),
+])
+def test_clustering_of_the_paper(name, clusters, builder):
+    cfg = Config.fromfile(str(ROOT / f'configs/lpcam/cam_r50_{name}.py'))
+    assert cfg.model.decode_head.num_clusters == clusters
+    assert {key: cfg.custom_hooks[0][key] for key in builder} == builder
+
+
+@pytest.mark.parametrize('name, epochs, batch_size, heads', [
+    ('lpcam/cam_r50_voc', 5, 16, dict(decode_head=dict(lr_mult=10))),
+    ('lpcam/cam_r50_coco', 5, 16, dict(decode_head=dict(lr_mult=10))),
+    ('irn/irn_r50_voc', 3, 32, dict(auxiliary_head=dict(lr_mult=10))),
+    ('irn/irn_r50_coco', 3, 32, dict(auxiliary_head=dict(lr_mult=10))),
+])
+def test_training_of_the_official_code(name, epochs, batch_size, heads):
     """One step is plain SGD with momentum 1e-4 (spec 1.4)."""
-    from mmengine.config import Config
-    cfg = Config.fromfile(str(ROOT / 'configs/lpcam/cam_r50_voc.py'))
+    cfg = Config.fromfile(str(ROOT / f'configs/{name}.py'))
     assert cfg.optim_wrapper.optimizer == dict(
         type='SGD', lr=0.1, momentum=1e-4, weight_decay=1e-4)
-    keys = cfg.optim_wrapper.paramwise_cfg.custom_keys
-    assert keys == dict(decode_head=dict(lr_mult=10))
-    assert cfg.param_scheduler[0].power == 0.9
-    hook = cfg.custom_hooks[0]
-    assert (hook.fg_thr, hook.mu_f, hook.mu_b, hook.mu_b_low) == (0.1, 0.9,
-                                                                  0.9, 0.05)
-    assert cfg.model.decode_head.num_clusters == 12
+    assert cfg.optim_wrapper.paramwise_cfg.custom_keys == heads
+    assert cfg.train_cfg.max_epochs == epochs
+    assert cfg.train_dataloader.batch_size == batch_size
+    assert cfg.train_dataloader.drop_last
+    scheduler, = cfg.param_scheduler
+    assert (scheduler.power, scheduler.end) == (0.9, epochs)
+
+
+@pytest.mark.parametrize('name, rate, batch_size, steps', [
+    ('deeplabv2_voc', 2.5e-4, 5, 20000),
+    ('deeplabv2_coco', 2e-4, 10, 100000),
+])
+def test_deeplabv2_of_the_paper(name, rate, batch_size, steps):
+    cfg = Config.fromfile(str(ROOT / f'configs/irn/{name}.py'))
+    assert cfg.optim_wrapper.optimizer == dict(
+        type='SGD', lr=rate, momentum=0.9, weight_decay=5e-4)
+    assert cfg.train_dataloader.batch_size == batch_size
+    assert cfg.crop_size == (321, 321)
+    num_batches = steps * cfg.optim_wrapper.accumulative_counts
+    assert cfg.train_cfg.max_iters == num_batches == cfg.param_scheduler[0].end
+
+
+def test_documents_name_configs_and_tools_that_exist():
+    documents = [ROOT / 'README.md', ROOT / 'docs' / 'reproduce.md']
+    documents += (ROOT / 'tools').rglob('*.py')
+    for document in documents:
+        for name in re.findall(r'(?:configs|tools)/[\w./{},*-]+\.(?:py|sh)',
+                               document.read_text()):
+            braces = re.search(r'\{([^}]*)\}', name)
+            for choice in braces[1].split(',') if braces else ['']:
+                path = name.replace(braces[0], choice) if braces else name
+                assert list(ROOT.glob(path)), f'{document.name}: {path}'

@@ -11,12 +11,12 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 from mmseg.registry import DATASETS, MODELS
-from PIL import Image
 from prettytable import PrettyTable
 
 from mmlpcam.engine import StagedRunner, last_checkpoint
 from mmlpcam.evaluation import MAP_NAMES
 from mmlpcam.utils import read_json
+from mmlpcam.utils.masks import read_index_mask
 from mmlpcam.visualization import draw_map, draw_mask, draw_panel
 
 # stages that write labels, in the order of the chain, and their titles
@@ -102,9 +102,9 @@ def draw(config: Config, work_dir: Path, num_images: int) -> np.ndarray:
         }
         for stage, title in LABEL_STAGES.items():
             if stage in stages:
-                mask = Image.open(work_dir / stage / 'masks' /
-                                  f'{info["image_id"]}.png')
-                cells[title] = draw_mask(image, np.asarray(mask), palette)
+                mask = read_index_mask(work_dir / stage / 'masks' /
+                                       f'{info["image_id"]}.png')
+                cells[title] = draw_mask(image, mask, palette)
         cells['prediction'] = draw_mask(
             image, prediction.pred_sem_seg.data[0].numpy(), palette)
         cells['ground truth'] = draw_mask(image,

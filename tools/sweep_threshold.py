@@ -46,8 +46,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example: tools/sweep_threshold.py '
-        'configs/lpcam/cam_r18_parts.py work_dirs/demo/labels')
+        epilog='example, after configs/irn/deeplabv3_parts.py: '
+        'tools/sweep_threshold.py configs/lpcam/cam_r18_parts.py '
+        'work_dirs/deeplabv3_parts/maps')
     parser.add_argument(
         'config', help='config whose test_dataloader loads true masks')
     parser.add_argument(

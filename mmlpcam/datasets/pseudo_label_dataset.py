@@ -5,6 +5,7 @@ from typing import Any
 from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 
+from mmlpcam.utils import check_no_stage
 from .image_label_sources import listed
 from .transforms import LoadPseudoLabel
 from .wrappers import SegDatasetWrapper, check_masks, has_transform
@@ -49,12 +50,7 @@ class PseudoLabelDataset(SegDatasetWrapper):
                  missing: str = 'error',
                  lazy_init: bool = False,
                  check_files: bool = True) -> None:
-        if str(label_dir).startswith('stage://'):
-            raise ValueError(
-                f'PseudoLabelDataset: label_dir={label_dir!r} names a stage '
-                'and is resolved by StagedRunner. Run tools/train.py with a '
-                "config that has runner_type='StagedRunner', or give the "
-                'folder of the masks.')
+        check_no_stage(label_dir, 'PseudoLabelDataset: label_dir')
         if missing not in ('error', 'ignore'):
             raise ValueError("PseudoLabelDataset: missing must be 'error' or "
                              f"'ignore', got {missing!r}.")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.io import loadmat
 
 from mmlpcam.utils.files import atomic_path
 from mmlpcam.utils.masks import read_index_mask, write_index_mask
@@ -204,8 +205,6 @@ def read_sbd_mask(path: str | Path) -> np.ndarray:
     Raises:
         ValueError: It is another kind of file.
     """
-    # comes with scikit-learn; nothing else here needs it
-    from scipy.io import loadmat
     try:
         mask = loadmat(path)['GTcls'][0, 0]['Segmentation']
     except OSError:

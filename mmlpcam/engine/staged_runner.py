@@ -25,6 +25,8 @@ from .distributed import init_distributed
 _PREFIX = 'stage://'
 _FINAL_STAGE = 'segmentor'
 _STAGE_KEYS = ('config', 'task')
+# What a stage that writes labels sets itself.
+_LABEL_SETS = ('test_dataloader', 'test_evaluator', 'test_cfg')
 # What decides the outcome of a stage; all else says where and how loudly it
 # runs.
 _TEST_SETTINGS = ('model', 'data_preprocessor', 'load_from', 'test_dataloader',
@@ -143,6 +145,12 @@ class StagedRunner:
             cfg.work_dir = str(work_dir / name)
             task = entry['task']
             if task == 'label':
+                ignored = set(_LABEL_SETS) & set(entry)
+                if ignored:
+                    raise ValueError(
+                        f'stage {name!r} writes labels and sets '
+                        f'{sorted(ignored)} itself: change label_dataloader '
+                        'and label_evaluator instead')
                 _write_labels(cfg, name)
                 task = 'test'
             stages.append(Stage(name, task, cfg, stages))

@@ -50,16 +50,7 @@ class CAMSegmentor(EncoderDecoder):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        test_cfg = dict(self.test_cfg or {})
-        unknown = set(test_cfg) - set(_TEST_DEFAULTS)
-        if unknown:
-            raise ValueError(
-                f'unknown keys {sorted(unknown)} in model.test_cfg; '
-                f'CAMSegmentor takes {sorted(_TEST_DEFAULTS)}')
-        self.test_cfg = type(self.test_cfg or {})({
-            **_TEST_DEFAULTS,
-            **test_cfg
-        })
+        self.test_cfg = checked_test_cfg(self, _TEST_DEFAULTS)
 
     def predict(self,
                 inputs: Tensor,
@@ -99,6 +90,27 @@ class CAMSegmentor(EncoderDecoder):
             set_map_prediction(sample, maps, cfg['map_type'], cfg['bg_thr'],
                                self.num_classes)
         return data_samples
+
+
+def checked_test_cfg(model: EncoderDecoder, defaults: dict) -> dict:
+    """Complete the ``test_cfg`` of a model.
+
+    Args:
+        model (EncoderDecoder): The model.
+        defaults (dict): All keys that it takes.
+
+    Returns:
+        dict: Its ``test_cfg``, with defaults where a key is missing.
+
+    Raises:
+        ValueError: If it has a key that is not among the defaults.
+    """
+    given = dict(model.test_cfg or {})
+    unknown = set(given) - set(defaults)
+    if unknown:
+        raise ValueError(f'unknown keys {sorted(unknown)} in model.test_cfg; '
+                         f'{type(model).__name__} takes {sorted(defaults)}')
+    return {**defaults, **given}
 
 
 def set_map_prediction(sample: SegDataSample, maps: dict[str, ActivationMaps],

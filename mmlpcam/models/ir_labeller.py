@@ -2,7 +2,6 @@
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_all_start_methods, get_context
 
 import numpy as np
 import torch
@@ -13,8 +12,9 @@ from mmseg.utils import SampleList
 from torch import Tensor
 
 from mmlpcam.ops import confident_labels
+from mmlpcam.ops.dense_crf import choose_backend
 from mmlpcam.structures import load_maps
-from mmlpcam.utils.parallel import start_worker
+from mmlpcam.utils.parallel import explained_death, worker_pool
 
 
 @MODELS.register_module()
@@ -28,8 +28,9 @@ class IRLabeller(BaseModel):
     Args:
         map_dir (str): Folder of the maps, see
             :func:`mmlpcam.structures.load_maps`.
-        fg_thr (float): See :func:`mmlpcam.ops.confident_labels`.
-        bg_thr (float): The same.
+        fg_thr (float): See :func:`mmlpcam.ops.confident_labels`. Defaults to
+            0.45, as in LPCAM.
+        bg_thr (float): The same. Defaults to 0.25.
         crf (dict, optional): Arguments of :class:`mmlpcam.ops.DenseCRF`.
             Defaults to None: those of IRN.
         num_workers (int): Processes; 0 works in the calling one. A batch
@@ -42,14 +43,16 @@ class IRLabeller(BaseModel):
     def __init__(self,
                  map_dir: str,
                  *,
-                 fg_thr: float,
-                 bg_thr: float,
+                 fg_thr: float = 0.45,
+                 bg_thr: float = 0.25,
                  crf: dict | None = None,
                  num_workers: int = 0) -> None:
         super().__init__()
         if not 0 <= bg_thr <= fg_thr <= 1:
             raise ValueError('expected 0 <= bg_thr <= fg_thr <= 1, but got '
                              f'bg_thr {bg_thr} and fg_thr {fg_thr}')
+        crf = dict(crf or {})
+        crf['backend'] = choose_backend(crf.get('backend', 'auto'))
         # PseudoLabelLoop writes them beside the labels
         self.test_cfg = dict(fg_thr=fg_thr, bg_thr=bg_thr, crf=crf)
         self.map_dir = map_dir
@@ -102,10 +105,6 @@ class IRLabeller(BaseModel):
         if not self.num_workers:
             return list(map(function, *arguments))
         if self._pool is None:
-            # a fork shares what is imported; the children use NumPy only
-            method = 'fork' if 'fork' in get_all_start_methods() else 'spawn'
-            self._pool = ProcessPoolExecutor(
-                self.num_workers,
-                mp_context=get_context(method),
-                initializer=start_worker)
-        return list(self._pool.map(function, *arguments))
+            self._pool = worker_pool(self.num_workers)
+        with explained_death():
+            return list(self._pool.map(function, *arguments))

@@ -15,7 +15,8 @@ from mmlpcam.ops import (affinity_loss, flip_average, masked_mean,
                          pair_affinity, pair_kinds, pair_offsets, random_walk,
                          source_and_neighbours)
 from mmlpcam.structures import ActivationMaps, load_maps
-from .cam_segmentor import set_map_prediction, without_padding
+from .cam_segmentor import (checked_test_cfg, set_map_prediction,
+                            without_padding)
 
 _TEST_DEFAULTS = dict(
     bg_thr=0.25, radius=5, beta=10., num_steps=256, average=False)
@@ -87,13 +88,7 @@ class IRNet(EncoderDecoder):
     def __init__(self, *args, map_dir: str | None = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.map_dir = map_dir
-        test_cfg = dict(self.test_cfg or {})
-        unknown = set(test_cfg) - set(_TEST_DEFAULTS)
-        if unknown:
-            raise ValueError(f'unknown keys {sorted(unknown)} in '
-                             f'model.test_cfg; IRNet takes '
-                             f'{sorted(_TEST_DEFAULTS)}')
-        self.test_cfg = {**_TEST_DEFAULTS, **test_cfg}
+        self.test_cfg = checked_test_cfg(self, _TEST_DEFAULTS)
         self.backbone.requires_grad_(False)
 
     def train(self, mode: bool = True) -> 'IRNet':
@@ -315,7 +310,8 @@ class DisplacementHead(_PairHead):
         self.coarse = _norm_conv(768, 256, 16)
         self.fine = _norm_conv(448, 256, 16)
         self.displace = nn.Conv2d(256, 2, 1, bias=False)
-        # mean displacement of the training images, which eval() subtracts
+        # what eval() subtracts: zero, unless converted weights bring the mean
+        # displacement of their training images
         self.register_buffer('mean_shift', torch.zeros(2))
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:

@@ -14,6 +14,8 @@ _STAGES = {
     'stage4.0.': 'layer3.',
     'stage5.0.': 'layer4.',
 }
+# buffers of the loss that the official IRNet is saved with
+_LOSS = re.compile(r'path_indices\d+$|disp_target$')
 _REPEATED = ('backbone.', 'edge_layers.', 'dp_layers.', 'newly_added.')
 _DISPLACEMENT = {
     'fc_dp6.': 'auxiliary_head.coarse.',
@@ -66,7 +68,7 @@ def convert_official_weights(
 
 
 def _target(name: str) -> str | None:
-    """New name; '' where the tensor appears elsewhere, None if unknown."""
+    """New name; '' where the tensor is not needed, None if unknown."""
     # num_batches_tracked is not used with fixed statistics, but MMCV has it
     if name.startswith('resnet50.'):
         rest = name[len('resnet50.'):]
@@ -74,7 +76,7 @@ def _target(name: str) -> str | None:
     for old, new in _STAGES.items():
         if name.startswith(old):
             return 'backbone.' + new + name[len(old):]
-    if name.startswith(_REPEATED):
+    if name.startswith(_REPEATED) or _LOSS.match(name):
         return ''
     if name == 'classifier.weight':
         return 'decode_head.conv_seg.weight'

@@ -102,9 +102,8 @@ class _PairAffinity(torch.autograd.Function):
         size = affinity.shape[-2:]
         grad_edge = torch.zeros_like(edge)
         paths = zip(
-            affinity.unbind(1), grad.unbind(1),
-            _paths(edge, ctx.radius, size), _paths(grad_edge, ctx.radius,
-                                                   size))
+            affinity.unbind(1), grad.unbind(1), _paths(edge, ctx.radius, size),
+            _paths(grad_edge, ctx.radius, size))
         for highest, flow, cells, grad_cells in paths:
             flow = -flow
             for cell, grad_cell in zip(cells, grad_cells):
@@ -119,8 +118,7 @@ def _paths(plane: Tensor, radius: int,
     """For each offset, views of the plane: its path cells of all sources."""
     height, width = size
     for dy, dx in pair_offsets(radius):
-        yield (plane[:, y:y + height,
-                     x + radius - 1:x + radius - 1 + width]
+        yield (plane[:, y:y + height, x + radius - 1:x + radius - 1 + width]
                for y, x in path_cells(dy, dx))
 
 

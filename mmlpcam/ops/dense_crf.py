@@ -97,7 +97,7 @@ class DenseCRF:
         self.bilateral_srgb = float(bilateral_srgb)
         self.bilateral_compat = float(bilateral_compat)
         self.num_iters = num_iters
-        self.backend = _choose_backend(backend)
+        self.backend = choose_backend(backend)
         self._compiled: dict = {}  # objects of pydensecrf by number of labels
 
     def infer(self, unary: np.ndarray) -> np.ndarray:
@@ -304,7 +304,20 @@ def softmax_unary(probs: np.ndarray, min_prob: float = 1e-5) -> np.ndarray:
     return -np.log(np.clip(probs.astype(np.float32), min_prob, 1.))
 
 
-def _choose_backend(backend: str) -> str:
+def choose_backend(backend: str) -> str:
+    """Say what computes the messages.
+
+    Args:
+        backend (str): 'scipy', 'pydensecrf', or 'auto' for pydensecrf where
+            it is installed.
+
+    Returns:
+        str: 'scipy' or 'pydensecrf'.
+
+    Raises:
+        ValueError: If it is none of these.
+        ImportError: If pydensecrf is asked for and not installed.
+    """
     if backend not in _BACKENDS:
         raise ValueError(f'`backend` must be one of {_BACKENDS}, but got '
                          f'{backend!r}')

@@ -11,7 +11,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from mmlpcam.ops import full_size_maps, max_normalize, strided_maps
-from mmlpcam.utils import atomic_path
+from mmlpcam.utils import atomic_path, check_no_stage
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,13 @@ def load_maps(map_dir: str | os.PathLike, sample: BaseDataElement,
 
     Raises:
         FileNotFoundError: If there are none.
-        ValueError: If the sample has no ``image_id``, or the maps were made
-            for another size.
+        ValueError: If the folder names a stage, the sample has no
+            ``image_id``, or the maps were made for another size.
     """
     if 'image_id' not in sample.metainfo:
         raise ValueError('a sample has no `image_id`, by which its maps are '
                          'found: wrap the dataset in ImageLabelDataset')
+    check_no_stage(map_dir, 'model.map_dir')
     path = Path(map_dir) / f'{sample.image_id}.npz'
     if not path.is_file():
         raise FileNotFoundError(

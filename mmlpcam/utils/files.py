@@ -68,6 +68,23 @@ def check_writable(folder: str | os.PathLike) -> None:
             '--work-dir or change its permissions') from error
 
 
+def check_no_stage(path: str | os.PathLike, name: str) -> None:
+    """Refuse a folder that stands for that of a stage.
+
+    Args:
+        path (str | os.PathLike): Folder.
+        name (str): What it is, for the message.
+
+    Raises:
+        ValueError: If it starts with ``stage://``.
+    """
+    if str(path).startswith('stage://'):
+        raise ValueError(
+            f'{name}={str(path)!r} names a stage and is resolved by '
+            'StagedRunner. Run tools/train.py with a config that has '
+            "runner_type='StagedRunner', or give the folder itself.")
+
+
 def read_json(path: str | os.PathLike) -> dict:
     """Read a JSON file.
 

@@ -3,11 +3,12 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import partial
-from multiprocessing import parent_process
+from multiprocessing import get_all_start_methods, get_context, parent_process
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -83,19 +84,47 @@ def parallel_map(function: Callable[[Any], Any],
     track = track or (lambda results: results[0])
     if nproc == 1:
         return list(track((map(function, tasks), total)))
-    with ProcessPoolExecutor(nproc, initializer=start_worker) as pool:
+    with worker_pool(nproc) as pool:
         results = pool.map(function, tasks, chunksize=16)
-        try:
+        with explained_death():
             return list(track((results, total)))
-        except BrokenProcessPool as error:
-            raise RuntimeError(
-                'a worker process died, often for lack of memory: run again '
-                'with a smaller --nproc; files that are finished are '
-                'kept') from error
 
 
-def start_worker() -> None:
-    """Initialise a worker process, as ``initializer`` of a pool."""
+def worker_pool(num_workers: int) -> ProcessPoolExecutor:
+    """Start processes that end with this one, however it ends.
+
+    They are forked where that is possible, which shares what is imported;
+    they must then do without what threads of this process hold, such as
+    PyTorch's on the CPU.
+
+    Args:
+        num_workers (int): Number of processes.
+
+    Returns:
+        ProcessPoolExecutor: The pool.
+    """
+    method = 'fork' if 'fork' in get_all_start_methods() else 'spawn'
+    return ProcessPoolExecutor(
+        num_workers, mp_context=get_context(method), initializer=_start_worker)
+
+
+@contextmanager
+def explained_death() -> Iterator[None]:
+    """Say what to do where a worker dies.
+
+    Raises:
+        RuntimeError: A process died.
+    """
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            'a worker process died, often for lack of memory: run again with '
+            'fewer of them (--nproc, model.num_workers); files that are '
+            'finished are kept') from error
+
+
+def _start_worker() -> None:
     # A collection in a forked worker would write to, and so copy, all the
     # memory that it shares with its parent.
     gc.disable()

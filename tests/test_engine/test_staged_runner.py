@@ -254,6 +254,8 @@ def test_inherited_settings(config, tmp_path):
     (dict(seed=dict(task='val')), "must be 'train', 'test' or 'label'"),
     (dict(seed=dict(task=None)), "stage 'seed' needs config and task"),
     (dict(more=dict(config='x.py')), "stage 'more' needs config and task"),
+    (dict(labels=dict(test_dataloader=dict(num_workers=3))),
+     'change label_dataloader and label_evaluator instead'),
     (dict(seed=dict(load_from='stage://labels/x')),
      'must name one of the stages so far'),
     ({

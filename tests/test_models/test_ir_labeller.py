@@ -10,6 +10,7 @@ from PIL import Image
 
 from mmlpcam.models import IRLabeller
 from mmlpcam.ops import confident_labels
+from mmlpcam.ops.dense_crf import choose_backend
 from mmlpcam.structures import ActivationMaps
 
 CRF = dict(backend='scipy', num_iters=2)
@@ -344,5 +345,7 @@ def test_other_thresholds_are_refused(chain):
 def test_registered(mmseg_scope):
     model = MODELS.build(
         dict(type='IRLabeller', map_dir='maps', fg_thr=.3, bg_thr=.05))
-    assert model.test_cfg == dict(fg_thr=.3, bg_thr=.05, crf=None)
+    # what 'auto' has chosen is what PseudoLabelLoop writes down
+    assert model.test_cfg == dict(
+        fg_thr=.3, bg_thr=.05, crf=dict(backend=choose_backend('auto')))
     assert list(model.parameters()) == []

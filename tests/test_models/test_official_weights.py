@@ -50,6 +50,10 @@ class OfficialHeads(nn.Module):
         self.fc_dp7 = nn.Sequential(*norm_conv(448, 256, 16), nn.ReLU(),
                                     nn.Conv2d(256, 2, 1, bias=False),
                                     self.mean_shift)
+        # saved with the loss around it
+        self.register_buffer('path_indices0', torch.zeros(4, 2, dtype=int))
+        self.register_buffer('path_indices17', torch.zeros(4, 2, dtype=int))
+        self.register_buffer('disp_target', torch.zeros(1, 2, 152, 1))
         self.edge_layers = nn.ModuleList([self.fc_edge1, self.fc_edge6])
         self.dp_layers = nn.ModuleList([self.fc_dp1, self.fc_dp7])
 

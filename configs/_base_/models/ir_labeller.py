@@ -3,8 +3,6 @@
 model = dict(
     type='IRLabeller',
     map_dir='stage://maps/maps',
-    fg_thr=0.45,
-    bg_thr=0.25,
     crf=dict(
         gaussian_sxy=3,
         gaussian_compat=3,

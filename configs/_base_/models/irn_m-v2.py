@@ -31,4 +31,4 @@ model = dict(
         num_classes=13,
         radius=10),
     # boundaries that were learned from few photos lie on textures too
-    test_cfg=dict(bg_thr=0.58, radius=5, beta=10, num_steps=64, average=True))
+    test_cfg=dict(radius=5, beta=10, num_steps=64, average=True))

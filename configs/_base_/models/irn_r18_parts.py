@@ -35,4 +35,4 @@ model = dict(
         num_classes=6,
         radius=5),
     # the grid has a tenth of the cells of a photo: a shorter walk
-    test_cfg=dict(bg_thr=0.32, radius=5, beta=10, num_steps=32))
+    test_cfg=dict(radius=5, beta=10, num_steps=32))

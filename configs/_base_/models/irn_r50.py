@@ -35,4 +35,4 @@ model = dict(
     # Instances need auxiliary_head=dict(type='DisplacementHead',
     # in_channels=(64, 256, 512, 1024, 2048), num_classes=21) as well; for
     # semantic masks it changes nothing.
-    test_cfg=dict(bg_thr=0.35, radius=5, beta=10, num_steps=256))
+    test_cfg=dict(radius=5, beta=10, num_steps=256))
