@@ -150,10 +150,7 @@ def shorten(path) -> Config:
             val_dataloader=loader))
     for stage in cfg.stages.values():
         own = Config.fromfile(cfg.stage_configs[stage.config])
-        changes = {
-            f'{split}_dataloader': dict(num_workers=0)
-            for split in ('test', 'label')
-        }
+        changes = {f'{stage.task}_dataloader': dict(num_workers=0)}
         if own.model.type == 'IRLabeller':
             changes['model'] = dict(num_workers=0)
         else:

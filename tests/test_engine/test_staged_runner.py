@@ -65,7 +65,7 @@ def config(parts, monkeypatch):
     cfg.train_cfg.update(max_epochs=2, val_interval=2)
     cfg.param_scheduler[1].end = 2
     cfg.custom_hooks.append(dict(type='KillHook'))
-    classifier = Config.fromfile(cfg.classifier)
+    classifier = Config.fromfile(cfg.stage_configs.classifier)
     for stage in cfg.stages.values():
         stage.model = dict(
             stage.get('model', {}),
