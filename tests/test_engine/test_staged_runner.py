@@ -57,8 +57,6 @@ def _no_kill():
 @pytest.fixture
 def config(parts, monkeypatch):
     """The demo chain, shrunk to seconds."""
-    # runners print it five times, which takes longer than all the rest
-    monkeypatch.setattr(Config, 'pretty_text', '')
     monkeypatch.setenv('PARTS_DATASET', str(parts))
     cfg = Config.fromfile(str(ROOT / 'configs/lpcam/deeplabv3_parts.py'))
     small = dict(stem_channels=8, base_channels=8)
