@@ -4,6 +4,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+# Folders of the checkout that are installed inside the package.
+INSTALLED = {'mmlpcam.configs': 'configs', 'mmlpcam.tools': 'tools'}
 
 
 def requirements(name: str) -> list[str]:
@@ -24,8 +26,13 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.10',
-    packages=find_packages(include=['mmlpcam', 'mmlpcam.*']),
-    package_data=dict(mmlpcam=['py.typed']),
+    packages=find_packages(include=['mmlpcam', 'mmlpcam.*']) + list(INSTALLED),
+    package_dir=INSTALLED,
+    package_data={
+        'mmlpcam': ['py.typed'],
+        'mmlpcam.configs': ['**/*.py'],
+        'mmlpcam.tools': ['**/*.py', '*.sh'],
+    },
     install_requires=requirements('runtime'),
     extras_require=dict(
         coco=requirements('coco'),

@@ -10,5 +10,8 @@ from .version import __version__
 check_requirements()
 
 from . import datasets, engine, evaluation, models  # noqa: E402
+from .utils import config_path  # noqa: E402
 
-__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models']
+__all__ = [
+    '__version__', 'config_path', 'datasets', 'engine', 'evaluation', 'models'
+]

@@ -1,6 +1,11 @@
 """Shared folders, a tiny classifier and a tiny data set."""
 import logging
 import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +16,7 @@ from mmengine.registry import DefaultScope, init_default_scope
 from mmengine.visualization import Visualizer
 from mmseg.registry import MODELS
 from mmseg.utils import register_all_modules
+from mmseg.visualization import SegLocalVisualizer
 from PIL import Image
 
 import mmlpcam  # noqa: F401, registers its components
@@ -40,6 +46,77 @@ def coco_mini() -> Path:
     return _shared_dir('COCO_MINI', 'data/coco-mini')
 
 
+@dataclass(frozen=True)
+class Installed:
+    """A wheel of the checkout, installed into a folder of its own."""
+    wheel: Path
+    path: Path
+
+    def run(self, args: Sequence, cwd: Path, env: dict | None = None) -> str:
+        """Run Python in a fresh process that imports the installed mmlpcam.
+
+        `args` are those of Python, such as `['-m', 'mmlpcam.tools.train',
+        config]`; `cwd` is a folder outside the checkout; `env` is added to
+        the environment. A process that fails fails the test; else its
+        standard output is returned.
+        """
+        return self.run_script([sys.executable, *args], cwd, env)
+
+    def run_script(self,
+                   command: Sequence,
+                   cwd: Path,
+                   env: dict | None = None) -> str:
+        """Run any command likewise."""
+        full_env = dict(
+            os.environ,
+            # before site-packages, where the checkout may be installed too
+            PYTHONPATH=str(self.path),
+            PATH=f'{Path(sys.executable).parent}:{os.environ["PATH"]}',
+            PYTHONWARNINGS='ignore',
+            OMP_NUM_THREADS='1')
+        full_env.update(env or {})
+        done = subprocess.run([*map(str, command)],
+                              cwd=cwd,
+                              env=full_env,
+                              capture_output=True,
+                              text=True)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+        return done.stdout
+
+
+@pytest.fixture(scope='session')
+def installed(tmp_path_factory) -> Installed:
+    """Build an sdist, a wheel from it, and install that."""
+    folder = tmp_path_factory.mktemp('wheel')
+    # a build leaves files behind, which the next one would pack
+    shutil.copytree(
+        REPO,
+        folder / 'source',
+        ignore=shutil.ignore_patterns('.*', 'build', 'dist', 'data',
+                                      'work_dirs', '*.egg-info',
+                                      '__pycache__'))
+    subprocess.run([sys.executable, 'setup.py', '-q', 'sdist', '-d', folder],
+                   cwd=folder / 'source',
+                   check=True)
+    sdist, = folder.glob('*.tar.gz')
+    pip = [sys.executable, '-m', 'pip', '--disable-pip-version-check', '-q']
+    subprocess.run([
+        *pip, 'wheel', '--no-deps', '--no-build-isolation', '-w', folder, sdist
+    ],
+                   check=True)
+    wheel, = folder.glob('*.whl')
+    path = folder / 'installed'
+    subprocess.run([*pip, 'install', '--no-deps', '--target', path, wheel],
+                   check=True)
+    result = Installed(wheel, path)
+    found = result.run([
+        '-c', 'import importlib.util; '
+        "print(importlib.util.find_spec('mmlpcam').origin)"
+    ], folder)
+    assert Path(found.strip()) == path / 'mmlpcam/__init__.py'
+    return result
+
+
 @pytest.fixture(autouse=True)
 def clean_state():
     """Forget what runners keep for the whole process.
@@ -52,7 +129,8 @@ def clean_state():
             if isinstance(handler, logging.FileHandler):
                 handler.close()
                 logger.removeHandler(handler)
-    for holder in (MMLogger, MessageHub, Visualizer, DefaultScope):
+    for holder in (MMLogger, MessageHub, Visualizer, SegLocalVisualizer,
+                   DefaultScope):
         holder._instance_dict.clear()
 
 

@@ -4,14 +4,17 @@ from .image_label_sources import (COCOJSONLabels, CSVLabels, FolderLabels,
                                   ImageLabelSource, JSONLabels, MaskLabels,
                                   NPYLabels, VOCXMLLabels)
 from .parts import PartsDataset
+from .photo_folder import PhotoFolderDataset
 from .pseudo_label_dataset import PseudoLabelDataset
 from .transforms import LoadPseudoLabel, RandomCanvasCrop
-from .wrappers import SegDatasetWrapper, check_files, check_images, check_masks
+from .wrappers import (SegDatasetWrapper, check_files, check_images,
+                       check_masks, nested_datasets)
 
 __all__ = [
     'BACKGROUND_NAMES', 'COCOJSONLabels', 'COCOObjectsDataset', 'CSVLabels',
     'FolderLabels', 'ImageLabelDataset', 'ImageLabelSource', 'JSONLabels',
     'LoadPseudoLabel', 'MaskLabels', 'NPYLabels', 'PartsDataset',
-    'PseudoLabelDataset', 'RandomCanvasCrop', 'SegDatasetWrapper',
-    'VOCXMLLabels', 'check_files', 'check_images', 'check_masks'
+    'PhotoFolderDataset', 'PseudoLabelDataset', 'RandomCanvasCrop',
+    'SegDatasetWrapper', 'VOCXMLLabels', 'check_files', 'check_images',
+    'check_masks', 'nested_datasets'
 ]

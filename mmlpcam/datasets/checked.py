@@ -26,6 +26,15 @@ class CheckedSegDataset(BaseSegDataset):
         Raises:
             FileNotFoundError: If the list or a folder is missing.
         """
+        self.check_paths()
+        return super().load_data_list()
+
+    def check_paths(self) -> None:
+        """Look for the list and the folders.
+
+        Raises:
+            FileNotFoundError: If one is missing.
+        """
         if not self.backend_args:
             wanted = [('ann_file', self.ann_file, osp.isfile)]
             wanted += [(key, path, osp.isdir)
@@ -35,4 +44,3 @@ class CheckedSegDataset(BaseSegDataset):
                     raise FileNotFoundError(
                         f'`{key}` of {type(self).__name__} must exist, but '
                         f'{path!r} does not; {self.advice}')
-        return super().load_data_list()

@@ -118,8 +118,16 @@ def _check_known(unknown: list[str], total: int, source: str,
                          f'{source}: {listed(unknown)}. {advice}')
 
 
-def _image_id(key: str, known: Container[str]) -> str:
-    """Turn a file name or an image id into an image id."""
+def to_image_id(key: str, known: Container[str]) -> str:
+    """Turn a file name or an image id into an image id.
+
+    Args:
+        key (str): Path below the image folder, with or without extension.
+        known (Container[str]): All image ids.
+
+    Returns:
+        str: The id; it is not among the known ones if there is no such image.
+    """
     key = key.strip().replace('\\', '/').removeprefix('./')
     # An id may hold a dot itself, so look before cutting the extension.
     return key if key in known else posixpath.splitext(key)[0]
@@ -234,7 +242,7 @@ class COCOJSONLabels(ImageLabelSource):
         known = set(image_ids)
         by_id, by_stem = {}, defaultdict(list)
         for item in data['images']:
-            image_id = _image_id(item['file_name'], known)
+            image_id = to_image_id(item['file_name'], known)
             by_id[image_id] = item['id']
             by_stem[posixpath.basename(image_id)].append(item['id'])
 
@@ -275,7 +283,7 @@ class _TagTable:
         self.seen: dict[str, str] = {}
 
     def add(self, key: str, tags: Iterable[Any], where: str) -> None:
-        image_id = _image_id(key, self.ids)
+        image_id = to_image_id(key, self.ids)
         if image_id not in self.ids:  # of another split
             return
         if image_id in self.seen:
@@ -328,29 +336,38 @@ class CSVLabels(ImageLabelSource):
 
     def load(self, image_ids: list[str], classes: tuple[str, ...]) -> Labels:
         """See :meth:`ImageLabelSource.load`."""
-        path = _existing(self.csv_file, 'CSVLabels: csv_file')
         table = _TagTable(image_ids, _Labeller(classes, self.as_index))
-        for line, row in self._rows(path):
-            tags = [
-                tag.strip() for cell in row[1:] for tag in cell.split(self.sep)
-            ]
-            table.add(row[0], filter(None, tags), f'{path}, line {line}')
+        for line, name, tags in self.rows():
+            table.add(name, tags, f'{self.csv_file}, line {line}')
         return table.finish(
-            image_ids, f'csv_file {str(path)!r}',
+            image_ids, f'csv_file {str(self.csv_file)!r}',
             f'Expected rows like "photo1.jpg{self.delimiter}'
             f'tag{self.sep}tag"; write the image name without the image '
             'folder, and set delimiter if columns are not separated by '
             f'{self.delimiter!r}.')
 
-    def _rows(self, path: Path) -> Iterator[tuple[int, list[str]]]:
-        """Yield the line number and the cells of each row."""
+    def rows(self) -> Iterator[tuple[int, str, list[str]]]:
+        """Read the table row by row, the header line and unknown images too.
+
+        Yields:
+            tuple[int, str, list[str]]: Line number, from 1; first cell as it
+            is written; tags.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It is no CSV file in UTF-8.
+        """
+        path = _existing(self.csv_file, 'CSVLabels: csv_file')
         try:
             # utf-8-sig drops the BOM that spreadsheets write
             with path.open(encoding='utf-8-sig', newline='') as file:
                 rows = csv.reader(file, delimiter=self.delimiter)
-                for row in rows:
-                    if row:
-                        yield rows.line_num, row
+                for row in filter(None, rows):
+                    tags = [
+                        tag.strip() for cell in row[1:]
+                        for tag in cell.split(self.sep)
+                    ]
+                    yield rows.line_num, row[0], list(filter(None, tags))
         except (csv.Error, UnicodeDecodeError) as error:
             raise ValueError(
                 f'{path}: not a CSV file in UTF-8: {error}') from error
@@ -603,7 +620,7 @@ class NPYLabels(ImageLabelSource):
         """Find the vector of each image in a dict."""
         known = set(image_ids)
         names = {
-            _image_id(key, known): value
+            to_image_id(key, known): value
             for key, value in content.items() if isinstance(key, str)
         }
         vectors = {i: names[i] for i in image_ids if i in names}

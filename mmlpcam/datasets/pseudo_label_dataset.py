@@ -23,20 +23,26 @@ class PseudoLabelDataset(SegDatasetWrapper):
     Args:
         dataset (dict | BaseDataset): The dataset to wrap, see
             :class:`SegDatasetWrapper`.
-        label_dir (str): Folder of the masks.
+        label_dir (str, optional): Folder of the masks. None: masks that
+            :class:`~mmlpcam.engine.PrototypeBankHook` makes while training,
+            which names the folder then; images without one are ignored.
         suffix (str): What follows the image id. Defaults to '.png'.
         missing (str): What to do about an image without a mask: ``'error'``,
             or ``'ignore'`` to load an all-ignore mask. It is looked up each
             time a sample is loaded, so masks may appear while training runs.
             The pipeline must then hold ``LoadPseudoLabel`` in the place of
             ``LoadAnnotations``. Defaults to 'error'.
+        true_label_dir (str, optional): Folder of true masks of some of the
+            images, named and checked like the others. An image with a mask
+            there trains on it and needs no other. Defaults to None.
         lazy_init (bool): Whether to wait with the checks until the samples
             are needed. Defaults to False.
         check_files (bool): Whether to check that every image and mask exists,
             is readable and has the same size. Defaults to True.
 
     Raises:
-        FileNotFoundError: Masks are missing, with ``missing='error'``.
+        FileNotFoundError: Masks are missing, with ``missing='error'``, or no
+            image has a true mask.
         ValueError: An argument does not fit, the dataset has
             ``reduce_zero_label=True``, or a mask is broken or has another
             size than its image.
@@ -44,19 +50,24 @@ class PseudoLabelDataset(SegDatasetWrapper):
 
     def __init__(self,
                  dataset: Any,
-                 label_dir: str,
+                 label_dir: str | None,
                  *,
                  suffix: str = '.png',
                  missing: str = 'error',
+                 true_label_dir: str | None = None,
                  lazy_init: bool = False,
                  check_files: bool = True) -> None:
         check_no_stage(label_dir, 'PseudoLabelDataset: label_dir')
         if missing not in ('error', 'ignore'):
             raise ValueError("PseudoLabelDataset: missing must be 'error' or "
                              f"'ignore', got {missing!r}.")
-        self.label_dir = str(label_dir)
+        if label_dir is None:
+            missing = 'ignore'
+        self.label_dir = None if label_dir is None else str(label_dir)
         self.suffix = suffix
         self.missing = missing
+        check_no_stage(true_label_dir, 'PseudoLabelDataset: true_label_dir')
+        self.true_label_dir = true_label_dir
         super().__init__(dataset, lazy_init=True, check_files=check_files)
         for leaf in self._leaf_datasets:
             if getattr(leaf, 'reduce_zero_label', False):
@@ -69,7 +80,8 @@ class PseudoLabelDataset(SegDatasetWrapper):
             if missing == 'ignore' and not has_transform(
                     leaf.pipeline, LoadPseudoLabel):
                 raise ValueError(
-                    "PseudoLabelDataset: missing='ignore' needs "
+                    "PseudoLabelDataset: missing='ignore' (or label_dir="
+                    'None) needs '
                     "dict(type='LoadPseudoLabel') in the pipeline of "
                     f'{type(leaf).__name__}, in the place of '
                     "'LoadAnnotations', which cannot load a mask that does "
@@ -80,12 +92,28 @@ class PseudoLabelDataset(SegDatasetWrapper):
     def _mask_path(self, image_id: str) -> str:
         return osp.join(self.label_dir, image_id + self.suffix)
 
+    def _true_mask_path(self, image_id: str) -> str | None:
+        """Return the true mask of an image, if it has one."""
+        if self.true_label_dir is None:
+            return None
+        path = osp.join(self.true_label_dir, image_id + self.suffix)
+        return path if osp.isfile(path) else None
+
     def _prepare(self, images: dict[str, str]) -> None:
         """Check that each mask is there and fits its image."""
         super()._prepare(images)
         if not self.check_files:
             return
-        masks = {image_id: self._mask_path(image_id) for image_id in images}
+        masks = {i: self._true_mask_path(i) for i in images}
+        masks = {i: path for i, path in masks.items() if path}
+        if self.true_label_dir is not None and not masks:
+            raise FileNotFoundError(
+                f'PseudoLabelDataset: none of {len(images)} images has a mask '
+                f'<image id>{self.suffix} in true_label_dir '
+                f'{self.true_label_dir!r}. Correct the folder, or leave '
+                'true_label_dir out.')
+        if self.label_dir is not None:
+            masks = {i: self._mask_path(i) for i in images} | masks
         absent = [i for i, path in masks.items() if not osp.isfile(path)]
         if absent:
             text = (f'{len(absent)} of {len(images)} images have no mask '
@@ -106,8 +134,16 @@ class PseudoLabelDataset(SegDatasetWrapper):
         check_masks([images[i] for i in masks], list(masks.values()))
 
     def _amend(self, info: dict) -> None:
+        info['label_map'] = None
+        info['seg_map_path'] = self._true_mask_path(info['image_id'])
+        if info['seg_map_path'] is not None:
+            return
+        if self.label_dir is None:
+            raise RuntimeError(
+                'PseudoLabelDataset with label_dir=None waits for '
+                'PrototypeBankHook to name the folder: give that hook '
+                '`labels`, or set label_dir')
         path = self._mask_path(info['image_id'])
         if self.missing == 'ignore' and not osp.isfile(path):
             path = None
         info['seg_map_path'] = path
-        info['label_map'] = None

@@ -138,6 +138,23 @@ def check_files(dataset: Any) -> None:
             check_images(images)
 
 
+def nested_datasets(dataset: Any) -> Iterator[Any]:
+    """Yield a dataset and all those inside it.
+
+    Args:
+        dataset (Any): Dataset, wrapper or concatenation.
+
+    Yields:
+        Any: The outermost ones first.
+    """
+    yield dataset
+    inner = list(getattr(dataset, 'datasets', []))
+    if hasattr(dataset, 'dataset'):
+        inner.append(dataset.dataset)
+    for each in inner:
+        yield from nested_datasets(each)
+
+
 def has_transform(pipeline: Any, kind: type) -> bool:
     """Say if a transform, or one nested in it, is of a kind.
 

@@ -1,20 +1,23 @@
 """Process groups on machines with and without accelerators."""
+import atexit
 from typing import Any
 
 import torch.distributed as torch_dist
 from mmengine.config import Config
 from mmengine.device import is_cuda_available, is_npu_available
-from mmengine.dist import is_distributed
+from mmengine.dist import init_dist, is_distributed
+from mmengine.utils.dl_utils import set_multi_processing
 
 
 def init_distributed(cfg: Config) -> None:
-    """Make a launcher work on CPUs too.
+    """Start the process group of a launcher, on CPUs too.
 
-    MMEngine's runner selects a CUDA device and gives it to
-    DistributedDataParallel. Without an accelerator, this starts a gloo
-    process group, which the runner then keeps, asks for a wrapper without
-    devices, and replaces SyncBN, which has no CPU version, by BN. With an
-    accelerator nothing is done: the runner's way is right.
+    MMEngine's runner keeps a group that exists. With an accelerator it is the
+    one that the runner would start, only sooner: what is logged before there
+    is a runner is logged once. Without one it is a gloo group; the runner
+    would select a CUDA device and give it to DistributedDataParallel, so this
+    asks for a wrapper without devices, and replaces SyncBN, which has no CPU
+    version, by BN.
 
     Args:
         cfg (Config): Config with ``launcher`` set; ``model_wrapper_cfg`` may
@@ -25,7 +28,13 @@ def init_distributed(cfg: Config) -> None:
             'pytorch'.
     """
     launcher = cfg.get('launcher', 'none')
-    if launcher == 'none' or is_cuda_available() or is_npu_available():
+    if launcher == 'none':
+        return
+    if is_cuda_available() or is_npu_available():
+        if not is_distributed():
+            env_cfg = cfg.get('env_cfg', {})
+            set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
+            init_dist(launcher, **env_cfg.get('dist_cfg', {}))
         return
     if launcher != 'pytorch':
         raise ValueError(
@@ -33,6 +42,8 @@ def init_distributed(cfg: Config) -> None:
             f'but got {launcher!r}: use tools/dist_train.sh')
     if not is_distributed():
         torch_dist.init_process_group(backend='gloo')
+        # its threads must not outlive the interpreter, which aborts then
+        atexit.register(torch_dist.destroy_process_group)
     _replace_sync_bn(cfg.get('model'))
     if cfg.get('model_wrapper_cfg') is None:
         cfg.model_wrapper_cfg = dict(

@@ -17,7 +17,7 @@ from prettytable import PrettyTable
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
-from mmlpcam.models import CAMHead
+from mmlpcam.models import CAMHead, find_cam_head
 from mmlpcam.models.cam_segmentor import without_padding
 from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
                          select_context_prototypes, split_features)
@@ -161,7 +161,7 @@ class PrototypeBuilder:
         return self._dataset
 
     @torch.no_grad()
-    def build(self, model: EncoderDecoder) -> None:
+    def build(self, model: EncoderDecoder, momentum: float = 1.) -> None:
         """Fill the bank of the :class:`CAMHead` of a model.
 
         The training mode of the model is restored afterwards.
@@ -169,6 +169,8 @@ class PrototypeBuilder:
         Args:
             model (EncoderDecoder): Model with a :class:`CAMHead` as decode
                 head or as an auxiliary head; not wrapped for distribution.
+            momentum (float): See :meth:`PrototypeBank.set_class`. Defaults
+                to 1.
         """
         was_training = model.training
         model.eval()
@@ -176,7 +178,10 @@ class PrototypeBuilder:
             head = find_cam_head(model)
             dataset = self.prepare()
             points = self._collect(model, head, dataset)
-            self._fill(head, points, dataset.metainfo['classes'][1:])
+            # features may come in half precision, centres must not
+            with torch.autocast(head.weight.device.type, enabled=False):
+                self._fill(head, points, dataset.metainfo['classes'][1:],
+                           momentum)
         finally:
             model.train(was_training)
 
@@ -259,7 +264,7 @@ class PrototypeBuilder:
         return quota
 
     def _fill(self, head: CAMHead, points: dict[tuple[int, str], _Points],
-              classes: Sequence[str]) -> None:
+              classes: Sequence[str], momentum: float) -> None:
         table = PrettyTable([
             'class', 'features', 'centres', 'prototypes', 'context features',
             'context centres', 'context prototypes'
@@ -272,7 +277,7 @@ class PrototypeBuilder:
             kept = fg[select_class_prototypes(fg, weight, label, self.mu_f)]
             context = bg[select_context_prototypes(bg, weight, label,
                                                    self.mu_b, self.mu_b_low)]
-            head.bank.set_class(label, kept, context)
+            head.bank.set_class(label, kept, context, momentum)
             table.add_row([
                 name, num_fg,
                 len(fg),
@@ -362,27 +367,6 @@ def draw_images(labels: Sequence[Sequence[int]], num_classes: int,
             for i, n in zip(*np.unique(drawn, return_counts=True))
         })
     return repeats
-
-
-def find_cam_head(model: EncoderDecoder) -> CAMHead:
-    """Find the one CAMHead of a segmentor.
-
-    Args:
-        model (EncoderDecoder): Any segmentor.
-
-    Returns:
-        CAMHead: Its decode head or auxiliary head.
-
-    Raises:
-        TypeError: If it has none, or several.
-    """
-    heads = [m for m in model.modules() if isinstance(m, CAMHead)]
-    if len(heads) != 1:
-        raise TypeError(
-            f'expected one CAMHead in {type(model).__name__}, but found '
-            f'{len(heads)}: make it the decode_head of a CAMSegmentor or an '
-            'auxiliary_head of the segmentor')
-    return heads[0]
 
 
 def _subsample(positions: Tensor, quota: int | None,

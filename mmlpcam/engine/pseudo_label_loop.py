@@ -53,7 +53,10 @@ class PseudoLabelLoop(TestLoop):
         model = self.runner.model
         model = model.module if is_model_wrapper(model) else model
         writer.open(
-            dict(model=model_digest(model), test_cfg=dict(model.test_cfg)))
+            dict(
+                model=model_digest(model),
+                test_cfg=dict(model.test_cfg),
+                fp16=self.fp16))
         dataset = self.dataloader.dataset
         # one rank decides, since others may already be writing
         missing = [[

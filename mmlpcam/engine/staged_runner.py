@@ -21,6 +21,7 @@ from torch import nn
 from mmlpcam.datasets import check_files
 from mmlpcam.utils import check_writable, read_json, write_json
 from .distributed import init_distributed
+from .mixed_precision import has_amp, init_amp, use_amp
 
 _PREFIX = 'stage://'
 _FINAL_STAGE = 'segmentor'
@@ -53,6 +54,9 @@ class StagedRunner:
       stage (:class:`PseudoLabelLoop`). The writer takes its options from
       ``label_evaluator``.
     - anything else: overrides, merged into that config.
+
+    A stage that is None is left out, such as ``seed`` where there are no
+    masks to score maps with.
 
     On the command line a stage may be given by its name or its number:
     ``stages.classifier.train_cfg.max_epochs=2`` is
@@ -141,7 +145,6 @@ class StagedRunner:
             for key in _INHERITED:
                 if key in main and key not in entry:
                     cfg[key] = copy.deepcopy(main[key])
-            _inherit_amp(main, cfg)
             cfg.work_dir = str(work_dir / name)
             task = entry['task']
             if task == 'label':
@@ -153,9 +156,13 @@ class StagedRunner:
                         'and label_evaluator instead')
                 _write_labels(cfg, name)
                 task = 'test'
+            if has_amp(main):
+                use_amp(cfg, like=main.optim_wrapper)
             stages.append(Stage(name, task, cfg, stages))
         final = copy.deepcopy(main)
         final.work_dir = str(work_dir / _FINAL_STAGE)
+        if has_amp(main):
+            use_amp(final)
         stages.append(Stage(_FINAL_STAGE, 'train', final, stages))
         return stages
 
@@ -271,11 +278,12 @@ class Stage:
             nn.Module | None: The model after training.
         """
         cfg = self.resolved_cfg()
-        cfg.experiment_name = f'{self.name}_{Path(self.work_dir).parent.name}'
+        # loggers and visualizers are found by name in the whole process
+        cfg.experiment_name = self.work_dir
         if 'visualizer' in cfg:
-            # visualizers are found by name: each stage has a log of its own
-            cfg.visualizer.name = cfg.experiment_name
+            cfg.visualizer.name = self.work_dir
         init_distributed(cfg)
+        init_amp(cfg)
         if is_main_process():
             self._write_state(finished=False)
         barrier()
@@ -386,8 +394,11 @@ def last_checkpoint(folder: str | os.PathLike) -> str | None:
 
 
 def _by_name(stages: dict) -> dict:
-    """Merge entries that the command line gave by number."""
-    stages = copy.deepcopy(dict(stages))
+    """Leave out what is None; merge what the command line gave by number."""
+    stages = {
+        name: copy.deepcopy(stage)
+        for name, stage in stages.items() if stage is not None
+    }
     names = [name for name in stages if not name.isdigit()]
     for number in [name for name in stages if name.isdigit()]:
         if int(number) >= len(names):
@@ -411,18 +422,6 @@ def _write_labels(cfg: Config, name: str) -> None:
         out_dir=f'{_PREFIX}{name}',
         **cfg.get('label_evaluator', {}))
     cfg.test_cfg = dict(type='PseudoLabelLoop')
-
-
-def _inherit_amp(main: Config, stage: Config) -> None:
-    """Train a stage in mixed precision where the main config does."""
-    wanted = main.get('optim_wrapper', {})
-    found = stage.get('optim_wrapper', {})
-    if (wanted.get('type') == 'AmpOptimWrapper'
-            and found.get('type') == 'OptimWrapper'):
-        found.type = 'AmpOptimWrapper'
-        for key in ('loss_scale', 'dtype'):
-            if key in wanted:
-                found[key] = wanted[key]
 
 
 def _say(message: str) -> None:

@@ -1,7 +1,7 @@
 """Models: importing this package registers them with MMSegmentation."""
 from .aspp_v2_head import ASPPV2Head
-from .cam_head import CAMHead
-from .cam_segmentor import CAMSegmentor
+from .cam_head import CAMHead, find_cam_head
+from .cam_segmentor import MAP_DEFAULTS, CAMSegmentor, predict_maps
 from .crf_tta import CRFTTAModel
 from .ir_labeller import IRLabeller
 from .irnet import DisplacementHead, EdgeHead, IRNet, StemResNet
@@ -12,6 +12,7 @@ from .prototype_bank import PrototypeBank
 
 __all__ = [
     'ASPPV2Head', 'CAMHead', 'CAMSegmentor', 'CRFTTAModel', 'DisplacementHead',
-    'EdgeHead', 'IRLabeller', 'IRNet', 'MultiScaleSegmentor', 'PointwiseNeck',
-    'PrototypeBank', 'StemResNet', 'convert_official_weights'
+    'EdgeHead', 'IRLabeller', 'IRNet', 'MAP_DEFAULTS', 'MultiScaleSegmentor',
+    'PointwiseNeck', 'PrototypeBank', 'StemResNet', 'convert_official_weights',
+    'find_cam_head', 'predict_maps'
 ]

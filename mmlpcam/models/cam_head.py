@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, OptMultiConfig, SampleList
 from torch import Tensor, nn
@@ -145,7 +146,7 @@ class CAMHead(BaseDecodeHead):
                     'a training sample has no `img_labels`: wrap the dataset '
                     'in ImageLabelDataset')
             row[list(sample.img_labels)] = 1
-        loss = F.multilabel_soft_margin_loss(logits, target)
+        loss = F.multilabel_soft_margin_loss(logits.float(), target.float())
         accuracy = ((logits > 0) == target.bool()).float().mean() * 100
         return dict(loss_cls=loss * self.loss_weight, acc_cls=accuracy)
 
@@ -283,6 +284,27 @@ class CAMHead(BaseDecodeHead):
         with torch.no_grad():
             found = self.classify(extract_feat(images)) > 0
         return [tuple(torch.nonzero(row).flatten().tolist()) for row in found]
+
+
+def find_cam_head(model: EncoderDecoder) -> CAMHead:
+    """Find the one CAMHead of a segmentor.
+
+    Args:
+        model (EncoderDecoder): Any segmentor.
+
+    Returns:
+        CAMHead: Its decode head or auxiliary head.
+
+    Raises:
+        TypeError: If it has none, or several.
+    """
+    heads = [m for m in model.modules() if isinstance(m, CAMHead)]
+    if len(heads) != 1:
+        raise TypeError(
+            f'expected one CAMHead in {type(model).__name__}, but found '
+            f'{len(heads)}: make it the decode_head of a CAMSegmentor or an '
+            'auxiliary_head of the segmentor')
+    return heads[0]
 
 
 def _rescale(images: Tensor, scale: float) -> Tensor:

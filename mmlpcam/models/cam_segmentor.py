@@ -8,8 +8,9 @@ from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor
 
 from mmlpcam.structures import ActivationMaps
+from .cam_head import find_cam_head
 
-_TEST_DEFAULTS = dict(
+MAP_DEFAULTS = dict(
     map_type='lpcam',
     extra_map_types=(),
     scales=(1.0, 0.5, 1.5, 2.0),
@@ -24,9 +25,10 @@ class CAMSegmentor(EncoderDecoder):
     """Classifier that predicts masks from activation maps.
 
     Trains as an :class:`EncoderDecoder` with a :class:`CAMHead` as
-    ``decode_head``. Predicts from several scales and mirror images of the
-    image (spatial test-time augmentation is its own, so the test pipeline
-    only loads the image), for the classes in ``img_labels`` of the sample.
+    ``decode_head``, or beside another one as ``auxiliary_head``. Predicts
+    from several scales and mirror images of the image (spatial test-time
+    augmentation is its own, so the test pipeline only loads the image), for
+    the classes in ``img_labels`` of the sample.
 
     ``test_cfg`` takes:
 
@@ -50,7 +52,7 @@ class CAMSegmentor(EncoderDecoder):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.test_cfg = checked_test_cfg(self, _TEST_DEFAULTS)
+        self.test_cfg = checked_test_cfg(self, MAP_DEFAULTS)
 
     def predict(self,
                 inputs: Tensor,
@@ -65,31 +67,50 @@ class CAMSegmentor(EncoderDecoder):
         Returns:
             list[:obj:`SegDataSample`]: See :func:`set_map_prediction`.
         """
-        cfg = self.test_cfg
-        if data_samples is None:
-            data_samples = [SegDataSample() for _ in inputs]
-        metas = [sample.metainfo for sample in data_samples]
-        if any(meta.get('flip') for meta in metas):
-            raise ValueError(
-                'CAMSegmentor fuses mirror images itself (test_cfg.flip): '
-                'take RandomFlip out of the test pipeline, or drop --tta')
-        inputs = without_padding(inputs, metas)
-        labels = self.decode_head.image_labels(
-            self.extract_feat, inputs,
-            metas if cfg['use_image_labels'] else None)
-        map_types = dict.fromkeys((cfg['map_type'], *cfg['extra_map_types']))
-        found = self.decode_head.multi_scale_maps(
-            self.extract_feat,
-            inputs,
-            labels,
-            map_types=list(map_types),
-            scales=cfg['scales'],
-            flip=cfg['flip'],
-            stride=cfg['stride'])
-        for sample, maps in zip(data_samples, found):
-            set_map_prediction(sample, maps, cfg['map_type'], cfg['bg_thr'],
-                               self.num_classes)
-        return data_samples
+        return predict_maps(self, inputs, data_samples, self.test_cfg)
+
+
+def predict_maps(model: EncoderDecoder, inputs: Tensor,
+                 data_samples: OptSampleList, cfg: dict) -> SampleList:
+    """Predict maps and masks with the :class:`CAMHead` of a segmentor.
+
+    Args:
+        model (EncoderDecoder): Any segmentor that has one.
+        inputs (Tensor): Normalised images of shape (N, 3, H, W).
+        data_samples (list[:obj:`SegDataSample`], optional): Samples; those
+            with ``img_labels`` are mapped for these classes only.
+        cfg (dict): All of what ``test_cfg`` of :class:`CAMSegmentor` holds.
+
+    Returns:
+        list[:obj:`SegDataSample`]: See :func:`set_map_prediction`.
+
+    Raises:
+        ValueError: If images were mirrored.
+    """
+    head = find_cam_head(model)
+    if data_samples is None:
+        data_samples = [SegDataSample() for _ in inputs]
+    metas = [sample.metainfo for sample in data_samples]
+    if any(meta.get('flip') for meta in metas):
+        raise ValueError(
+            'CAMSegmentor fuses mirror images itself (test_cfg.flip): '
+            'take RandomFlip out of the test pipeline, or drop --tta')
+    inputs = without_padding(inputs, metas)
+    labels = head.image_labels(model.extract_feat, inputs,
+                               metas if cfg['use_image_labels'] else None)
+    map_types = dict.fromkeys((cfg['map_type'], *cfg['extra_map_types']))
+    found = head.multi_scale_maps(
+        model.extract_feat,
+        inputs,
+        labels,
+        map_types=list(map_types),
+        scales=cfg['scales'],
+        flip=cfg['flip'],
+        stride=cfg['stride'])
+    for sample, maps in zip(data_samples, found):
+        set_map_prediction(sample, maps, cfg['map_type'], cfg['bg_thr'],
+                           head.num_classes)
+    return data_samples
 
 
 def checked_test_cfg(model: EncoderDecoder, defaults: dict) -> dict:

@@ -10,21 +10,27 @@ from torch import Tensor, nn
 from mmlpcam.ops import prototype_direction
 from mmlpcam.utils import atomic_path
 
-_BUFFERS = ('class_prototypes', 'class_valid', 'context_prototypes',
-            'context_valid')
+_SIDES = ('class', 'context')
+_BUFFERS = tuple(f'{side}_{part}' for side in _SIDES
+                 for part in ('prototypes', 'valid', 'direction'))
 
 
 class PrototypeBank(nn.Module):
     """Class and context prototypes of all classes, in fixed-size buffers.
 
     The buffers have the same size whatever was selected, so that they travel
-    in any checkpoint; masks tell which rows are prototypes.
+    in any checkpoint; masks tell which rows are prototypes. Maps follow from
+    the directions alone, which may average several generations of
+    prototypes; the prototypes are the last generation.
 
     Attributes:
         class_prototypes (Tensor): (C, K, D) float32.
         class_valid (Tensor): (C, K) bool.
+        class_direction (Tensor): (C, D) float32, the mean unit prototype;
+            zero for a class that has none.
         context_prototypes (Tensor): (C, K, D) float32.
         context_valid (Tensor): (C, K) bool.
+        context_direction (Tensor): (C, D) float32.
 
     Args:
         num_classes (int): Number of foreground classes C.
@@ -36,25 +42,41 @@ class PrototypeBank(nn.Module):
                  channels: int) -> None:
         super().__init__()
         shape = (num_classes, max_prototypes)
-        for side in ('class', 'context'):
+        for side in _SIDES:
             self.register_buffer(f'{side}_prototypes',
                                  torch.zeros(*shape, channels))
             self.register_buffer(f'{side}_valid',
                                  torch.zeros(*shape, dtype=torch.bool))
+            self.register_buffer(f'{side}_direction',
+                                 torch.zeros(num_classes, channels))
 
     @property
     def is_built(self) -> bool:
         """Whether any class has a prototype."""
         return bool(self.class_valid.any())
 
-    def set_class(self, label: int, class_prototypes: Tensor,
-                  context_prototypes: Tensor) -> None:
-        """Replace the prototypes of one class.
+    def set_class(self,
+                  label: int,
+                  class_prototypes: Tensor,
+                  context_prototypes: Tensor,
+                  momentum: float = 1.) -> None:
+        r"""Replace the prototypes of one class, or average with those before.
+
+        With a momentum m below 1, directions move by
+
+        .. math:: d \leftarrow (1 - m) \, d + m \, d_{new}
+
+        so that maps, before they are rectified, are averages too. A side
+        (class or context) that has no direction yet is set; one for which
+        nothing new was found keeps what it has.
 
         Args:
             label (int): 0-based foreground class.
             class_prototypes (Tensor): (P, D), 0 <= P <= K.
             context_prototypes (Tensor): (B, D), 0 <= B <= K.
+            momentum (float): Weight of the new prototypes, in (0, 1], as in
+                MMEngine's ``EMAHook``. Defaults to 1: nothing of the old
+                ones is kept.
 
         Raises:
             ValueError: If there are more prototypes than room, or their
@@ -68,16 +90,21 @@ class PrototypeBank(nn.Module):
                     f'channels per class and side, but got '
                     f'{tuple(rows.shape)} for class {label}: set the '
                     'num_clusters of CAMHead to the number of clusters')
-        for side, rows in (('class', class_prototypes), ('context',
-                                                         context_prototypes)):
-            buffer = getattr(self, f'{side}_prototypes')
-            valid = getattr(self, f'{side}_valid')
-            buffer[label] = 0
-            buffer[label, :len(rows)] = rows.to(buffer)
-            valid[label] = torch.arange(room, device=valid.device) < len(rows)
+        for side, rows in zip(_SIDES, (class_prototypes, context_prototypes)):
+            if momentum < 1 and not len(rows):
+                continue
+            prototypes = getattr(self, f'{side}_prototypes')[label]
+            valid = getattr(self, f'{side}_valid')[label]
+            direction = getattr(self, f'{side}_direction')[label]
+            rows = rows.to(prototypes)
+            new = prototype_direction(rows, rows[:0])
+            direction.lerp_(new, momentum if valid.any() else 1.)
+            prototypes.zero_()
+            prototypes[:len(rows)] = rows
+            valid.copy_(torch.arange(room, device=valid.device) < len(rows))
 
     def directions(self, with_context: bool = True) -> Tensor:
-        """Collapse the bank for :func:`mmlpcam.ops.activation_maps`.
+        """Return the rows for :func:`mmlpcam.ops.activation_maps`.
 
         Args:
             with_context (bool): Whether to subtract the context prototypes;
@@ -86,15 +113,9 @@ class PrototypeBank(nn.Module):
         Returns:
             Tensor: (C, D) float32; zero for a class without prototypes.
         """
-        nothing = self.context_prototypes[0, :0]
-        return torch.stack([
-            prototype_direction(
-                protos[valid],
-                context[context_valid] if with_context else nothing)
-            for protos, valid, context, context_valid in zip(
-                self.class_prototypes, self.class_valid,
-                self.context_prototypes, self.context_valid)
-        ])
+        if not with_context:
+            return self.class_direction
+        return self.class_direction - self.context_direction
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the bank to an `.npz` file, atomically, without pickle."""

@@ -189,7 +189,8 @@ def affinity_loss(affinity: Tensor, kinds: PairKinds) -> dict[str, Tensor]:
 
     Positive pairs of the background, of the foreground and negative pairs
     count 1/4, 1/4 and 1/2; each is a mean over the batch, zero where there
-    is no such pair.
+    is no such pair. So gradient accumulation, which averages the losses of
+    batches, is close to one large batch, but not the same.
 
     Args:
         affinity (Tensor): (N, P, h, w) in [0, 1].

@@ -6,6 +6,7 @@ import numpy as np
 
 _TITLE_HEIGHT = 22
 _GAP = 4
+_FONT = (cv2.FONT_HERSHEY_SIMPLEX, 0.45)
 
 
 def draw_map(image: np.ndarray, score: np.ndarray) -> np.ndarray:
@@ -78,14 +79,43 @@ def draw_panel(rows: Sequence[Sequence[np.ndarray]],
     return _join(lines, axis=0)
 
 
+def draw_legend(classes: Sequence[str], palette: Sequence[Sequence[int]],
+                width: int) -> np.ndarray:
+    """Name the colours of classes, in as many lines as it takes.
+
+    Args:
+        classes (Sequence[str]): Names of the classes to list.
+        palette (Sequence[Sequence[int]]): RGB colour of each.
+        width (int): Width in pixels. A longer name is cut.
+
+    Returns:
+        np.ndarray: (H, width, 3) uint8, RGB.
+    """
+    lines, left = [], width
+    for name, color in zip(classes, palette):
+        text_width = cv2.getTextSize(name, *_FONT, 1)[0][0]
+        needed = _TITLE_HEIGHT + text_width + 4 * _GAP
+        if left + needed > width:
+            lines.append(np.full((_TITLE_HEIGHT, width, 3), 255, np.uint8))
+            left = 0
+        lines[-1][_GAP:-_GAP, left + _GAP:left + _TITLE_HEIGHT - _GAP] = color
+        _write(lines[-1], name, left + _TITLE_HEIGHT)
+        left += needed
+    return np.concatenate(lines)
+
+
 def _titles(titles: Sequence[str], width: int) -> np.ndarray:
     cells = []
     for title in titles:
         cell = np.full((_TITLE_HEIGHT, width, 3), 255, np.uint8)
-        cv2.putText(cell, title, (4, _TITLE_HEIGHT - 7),
-                    cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+        _write(cell, title, 4)
         cells.append(cell)
     return _join(cells, axis=1)
+
+
+def _write(line: np.ndarray, text: str, left: int) -> None:
+    cv2.putText(line, text, (left, _TITLE_HEIGHT - 7), *_FONT, (0, 0, 0), 1,
+                cv2.LINE_AA)
 
 
 def _join(cells: Sequence[np.ndarray], axis: int) -> np.ndarray:

@@ -50,3 +50,17 @@ def test_nothing_is_done_without_a_launcher():
 def test_other_launchers_are_refused():
     with pytest.raises(ValueError, match="got 'slurm'"):
         init_distributed(cfg('slurm'))
+
+
+def test_with_an_accelerator_the_group_is_that_of_the_runner(monkeypatch):
+    started = []
+    monkeypatch.setattr(module, 'is_cuda_available', lambda: True)
+    monkeypatch.setattr(module, 'is_distributed', lambda: bool(started))
+    monkeypatch.setattr(module, 'init_dist',
+                        lambda *args, **kwargs: started.append((args, kwargs)))
+    config = cfg('slurm', env_cfg=dict(dist_cfg=dict(backend='nccl')))
+    init_distributed(config)
+    init_distributed(config)  # the next stage
+    assert started == [(('slurm', ), dict(backend='nccl'))]
+    assert 'model_wrapper_cfg' not in config
+    assert config.model.backbone.norm_cfg.type == 'SyncBN'

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.runner import Runner
 from mmseg.datasets import PascalVOCDataset
 from mmseg.registry import RUNNERS
 from PIL import Image
@@ -26,7 +27,9 @@ CHAINS = sorted(
     for path in (ROOT / 'configs').glob(f'*/*_{dataset}*.py')
     if not path.stem.startswith(('cam_', 'irn_', 'ir-labels_'))
     # other names of the same
-    and 'mini' not in path.stem and not path.stem.endswith(('321', '512')))
+    and 'mini' not in path.stem and not path.stem.endswith(('321', '512',
+                                                            'joint')))
+JOINT = sorted((ROOT / 'configs/lpcam').glob('*_voc_joint.py'))
 NUM_TRAIN = 4
 IMAGES = PartsSettings(num_train=NUM_TRAIN, num_val=2, size=(64, 64))
 
@@ -137,17 +140,25 @@ def shrink(model) -> dict:
     return small
 
 
-def shorten(path) -> Config:
-    """A chain of tiny stages."""
+LOADER = dict(num_workers=0, persistent_workers=False)
+
+
+def shorten_segmentor(path) -> Config:
+    """Two iterations of a tiny segmentor."""
     cfg = Config.fromfile(str(path))
-    loader = dict(num_workers=0, persistent_workers=False)
     cfg.merge_from_dict(
         dict(
             model=shrink(cfg.model),
             train_cfg=dict(max_iters=2, val_interval=2),
             default_hooks=dict(checkpoint=dict(interval=2)),
-            train_dataloader=dict(loader, batch_size=2),
-            val_dataloader=loader))
+            train_dataloader=dict(LOADER, batch_size=2),
+            val_dataloader=LOADER))
+    return cfg
+
+
+def shorten(path) -> Config:
+    """A chain of tiny stages."""
+    cfg = shorten_segmentor(path)
     for stage in cfg.stages.values():
         own = Config.fromfile(cfg.stage_configs[stage.config])
         changes = {f'{stage.task}_dataloader': dict(num_workers=0)}
@@ -155,7 +166,7 @@ def shorten(path) -> Config:
             changes['model'] = dict(num_workers=0)
         else:
             changes['model'] = shrink(own.model)
-            changes['train_dataloader'] = dict(loader, batch_size=2)
+            changes['train_dataloader'] = dict(LOADER, batch_size=2)
             changes['train_cfg'] = dict(max_epochs=1)
             # the rates are for pre-trained weights
             changes['optim_wrapper'] = dict(optimizer=dict(lr=1e-4))
@@ -177,6 +188,24 @@ def test_two_iterations_of_each_stage(data, tmp_path, monkeypatch, path):
 @pytest.mark.parametrize('name', ['irn/deeplabv2_voc', 'irn/deeplabv2_coco'])
 def test_the_pipelines_of_the_paper(data, tmp_path, monkeypatch, name):
     check_chain(data, tmp_path, monkeypatch, ROOT / f'configs/{name}.py')
+
+
+@pytest.mark.parametrize('path', JOINT, ids=lambda path: path.stem)
+def test_two_iterations_of_joint_training(data, tmp_path, monkeypatch, path):
+    """Labels after the first, a step on them in the second."""
+    monkeypatch.setattr(Config, 'pretty_text', '')
+    monkeypatch.chdir(data.parent)
+    cfg = shorten_segmentor(path)
+    hook, = cfg.custom_hooks
+    hook.update(begin=1, interval=1, num_workers=0)
+    cfg.work_dir = str(tmp_path)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    masks = sorted((tmp_path / 'labels/masks').iterdir())
+    assert len(masks) == NUM_TRAIN
+    assert len({int(v) for m in masks for v in np.unique(Image.open(m))}) > 1
+    losses = runner.message_hub.get_scalar('train/decode.loss_ce')._log_history
+    assert [loss > 0 for loss in losses] == [False, True]
 
 
 def check_chain(data, tmp_path, monkeypatch, path):

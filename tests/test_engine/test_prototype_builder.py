@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from mmseg.registry import DATASETS, MODELS
 
-from mmlpcam.engine import PrototypeBuilder, draw_images, find_cam_head
+from mmlpcam.engine import PrototypeBuilder, draw_images
 from mmlpcam.engine import prototype_builder as module
+from mmlpcam.models import find_cam_head
 from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
                          select_context_prototypes)
 

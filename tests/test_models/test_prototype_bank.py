@@ -5,7 +5,8 @@ import torch
 from mmlpcam.models import PrototypeBank
 
 BUFFERS = {
-    'class_prototypes', 'class_valid', 'context_prototypes', 'context_valid'
+    'class_prototypes', 'class_valid', 'class_direction', 'context_prototypes',
+    'context_valid', 'context_direction'
 }
 
 
@@ -59,6 +60,38 @@ def test_set_class_replaces_and_leaves_others():
     assert not bank.context_valid[0].any()
     for name in BUFFERS:
         assert torch.equal(getattr(bank, name)[1:], getattr(before, name)[1:])
+
+
+def test_momentum_averages_directions():
+    bank = filled()
+    old = {
+        side: getattr(bank, f'{side}_direction').clone()
+        for side in ('class', 'context')
+    }
+    other, new = filled(), (randn(2, 5, seed=20), randn(3, 5, seed=21))
+    other.set_class(0, *new)
+    bank.set_class(0, *new, momentum=.25)
+    for side in ('class', 'context'):
+        mean = .75 * old[side] + .25 * getattr(other, f'{side}_direction')
+        torch.testing.assert_close(
+            getattr(bank, f'{side}_direction')[0], mean[0])
+        assert torch.equal(
+            getattr(bank, f'{side}_prototypes')[0],
+            getattr(other, f'{side}_prototypes')[0])
+    assert torch.equal(bank.directions()[1:], filled().directions()[1:])
+
+
+def test_momentum_where_one_side_is_empty():
+    """Old rows alone, new rows alone, neither: no average, nothing lost."""
+    bank, new = filled(), randn(2, 5, seed=20)
+    bank.set_class(0, new[:0], new[:0], momentum=.25)
+    assert same(bank, filled())
+    bank.set_class(1, new[:0], new, momentum=.25)
+    bank.set_class(3, new, new[:0], momentum=.25)
+    expected = filled()
+    expected.set_class(1, randn(2, 5, seed=1), new)
+    expected.set_class(3, new, new[:0])
+    assert same(bank, expected)
 
 
 def test_context_alone_is_no_bank():
@@ -165,7 +198,7 @@ def test_load_of_foreign_npz(tmp_path):
     np.savez(tmp_path / 'a.npz', class_valid=np.ones(3), maps=np.ones(3))
     with pytest.raises(
             ValueError,
-            match=r"no prototype bank: it lacks \['class_prototypes', "):
+            match=r"no prototype bank: it lacks \['class_direction', "):
         PrototypeBank(4, 3, 5).load(tmp_path / 'a.npz')
 
 

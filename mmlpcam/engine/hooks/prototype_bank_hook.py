@@ -1,10 +1,21 @@
-"""When to rebuild the prototype bank during training."""
+"""When to rebuild the prototype bank and the labels during training."""
+import logging
+from contextlib import AbstractContextManager, nullcontext
+
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
+from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import HOOKS
 
-from mmlpcam.engine.prototype_builder import PrototypeBuilder, find_cam_head
+from mmlpcam.engine.label_refresher import LabelRefresher
+from mmlpcam.engine.prototype_builder import PrototypeBuilder
+from mmlpcam.models import find_cam_head
+
+# Where the message hub, and so the checkpoint, has the labels in use.
+_GENERATION = 'pseudo_labels'
 
 
 @HOOKS.register_module()
@@ -14,13 +25,34 @@ class PrototypeBankHook(Hook):
     The bank lies in the model, so that checkpoints carry it; the hook runs
     before the checkpoint of the same epoch is written and before validation.
 
+    In joint training (`labels`) each new bank is followed by new pseudo
+    labels for the training set, see :class:`LabelRefresher`. Until the first
+    ones exist the training set loads all-ignore masks, so that only the
+    classification loss teaches the network: the warm-up. A resumed run goes
+    on with the labels of its checkpoint. Loader processes of an
+    iteration-based loop load a few batches ahead and meet new labels that
+    much later.
+
     Args:
         dataset (dict): See :class:`PrototypeBuilder`.
         interval (int): Build every this many epochs (or iterations), and
             always after the last one; -1 builds after the last one only.
             Defaults to -1.
-        by_epoch (bool): Whether `interval` counts epochs. Defaults to True.
+        by_epoch (bool): Whether `interval` and `begin` count epochs.
+            Defaults to True.
+        begin (int, optional): Number of epochs (or iterations) after which
+            the first bank is built: the length of the warm-up. Defaults to
+            None: `interval`.
+        momentum (float): Weight of the new bank in (0, 1]; below 1 it is
+            averaged with the one before, see
+            :meth:`PrototypeBank.set_class`. Defaults to 1.
+        labels (dict, optional): Arguments `dataset`, `map_type` and `bg_thr`
+            of :class:`LabelRefresher`; the others are those of the
+            prototypes. Defaults to None: no labels are written.
         **builder: All other arguments of :class:`PrototypeBuilder`.
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
     priority = 'NORMAL'
@@ -30,13 +62,29 @@ class PrototypeBankHook(Hook):
                  *,
                  interval: int = -1,
                  by_epoch: bool = True,
+                 begin: int | None = None,
+                 momentum: float = 1.,
+                 labels: dict | None = None,
                  **builder) -> None:
         if interval != -1 and interval < 1:
             raise ValueError(
                 f'`interval` must be -1 or at least 1, but is {interval}')
+        if begin is not None and begin < 1:
+            raise ValueError(f'`begin` must be at least 1, but is {begin}')
+        if not 0 < momentum <= 1:
+            raise ValueError(
+                f'`momentum` must lie in (0, 1], but is {momentum}')
         self.interval = interval
         self.by_epoch = by_epoch
+        self.begin = interval if begin is None else begin
+        self.momentum = momentum
         self.builder = PrototypeBuilder(dataset, **builder)
+        self.refresher = None if labels is None else LabelRefresher(
+            **labels,
+            scales=self.builder.scales,
+            flip=self.builder.flip,
+            stride=self.builder.stride,
+            num_workers=self.builder.num_workers)
 
     def before_train(self, runner: Runner) -> None:
         """Fail before the training rather than after it.
@@ -48,26 +96,72 @@ class PrototypeBankHook(Hook):
         if self.by_epoch and isinstance(runner.train_loop, IterBasedTrainLoop):
             raise ValueError('the training loop counts iterations: set '
                              'by_epoch=False in PrototypeBankHook')
-        find_cam_head(_unwrap(runner))
+        model = _unwrap(runner)
+        find_cam_head(model)
         self.builder.prepare()
+        if self.refresher is None:
+            return
+        self.refresher.connect(runner.train_dataloader.dataset,
+                               runner.work_dir)
+        # the message hub may remember an earlier run of this process
+        generation = runner.message_hub.get_info(
+            _GENERATION) if runner.iter else None
+        runner.message_hub.update_info(_GENERATION, generation)
+        if not self.refresher.restore(generation):
+            print_log(
+                f'the labels {generation!r} of the checkpoint are not in '
+                f'{self.refresher.label_dir} any more: they are made anew '
+                'from its prototypes',
+                logger='current',
+                level=logging.WARNING)
+            with _autocast(runner):
+                self.refresher.refresh(model, generation)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Build where epochs are counted."""
-        if self.by_epoch and (self.every_n_epochs(runner, self.interval)
+        if self.by_epoch and (self._is_due(runner.epoch + 1)
                               or self.is_last_train_epoch(runner)):
-            self.build(runner)
+            self._build_and_label(runner, f'epoch_{runner.epoch + 1}')
 
     def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
         """Build where iterations are counted."""
-        if not self.by_epoch and (self.every_n_train_iters(
-                runner, self.interval) or self.is_last_train_iter(runner)):
-            self.build(runner)
+        if not self.by_epoch and (self._is_due(runner.iter + 1)
+                                  or self.is_last_train_iter(runner)):
+            self._build_and_label(runner, f'iter_{runner.iter + 1}')
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keep the labels that belong to the checkpoint."""
+        if self.refresher is not None:
+            self.refresher.note_checkpoint(
+                runner.message_hub.get_info(_GENERATION))
 
     def build(self, runner: Runner) -> None:
         """Build the bank of the model of a runner now."""
-        self.builder.build(_unwrap(runner))
+        with _autocast(runner):
+            self.builder.build(_unwrap(runner), self.momentum)
+
+    def _is_due(self, count: int) -> bool:
+        if self.interval == -1:
+            return count == self.begin
+        return count >= self.begin and (count -
+                                        self.begin) % self.interval == 0
+
+    def _build_and_label(self, runner: Runner, generation: str) -> None:
+        self.build(runner)
+        if self.refresher is not None:
+            with _autocast(runner):
+                self.refresher.refresh(_unwrap(runner), generation)
+            runner.message_hub.update_info(_GENERATION, generation)
 
 
-def _unwrap(runner: Runner):
+def _unwrap(runner: Runner) -> EncoderDecoder:
     model = runner.model
     return model.module if is_model_wrapper(model) else model
+
+
+def _autocast(runner: Runner) -> AbstractContextManager:
+    """Compute features in the precision of the training."""
+    wrapper = runner.optim_wrapper
+    if isinstance(wrapper, OptimWrapper):
+        return wrapper.optim_context(runner.model)
+    return nullcontext()

@@ -1,0 +1,202 @@
+"""Pseudo labels that are made anew while a segmentor trains on them."""
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from mmengine.dist import barrier, is_main_process
+from mmengine.evaluator import Evaluator
+from mmengine.runner import Runner
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.registry import DATASETS
+from torch.utils.data import Dataset
+
+from mmlpcam.datasets import PseudoLabelDataset, nested_datasets
+from mmlpcam.evaluation import PseudoLabelWriter
+from mmlpcam.models import MAP_DEFAULTS, predict_maps
+from mmlpcam.utils import read_json
+from mmlpcam.utils.parallel import track_on_terminal
+from .pseudo_label_loop import model_digest
+
+
+class LabelRefresher:
+    """Write the masks of a training set in generations.
+
+    ``<work_dir>/labels/<generation>/`` is what a :class:`PseudoLabelWriter`
+    leaves; ``<work_dir>/labels/masks`` is a link to the masks of one
+    generation, from which the training set reads. The link moves once a
+    generation is complete, so that no epoch sees a mixture, and the
+    generation that the last checkpoint was trained on is kept, so that a run
+    that is killed at any moment resumes with the labels it had. All ranks
+    write.
+
+    Args:
+        dataset (dict): Config of an :class:`ImageLabelDataset` with the
+            images of the training set, whose pipeline only loads the image.
+        map_type (str): 'cam', 'lpcam_f' or 'lpcam'. Defaults to 'lpcam'.
+        bg_thr (float): Score of the background, in [0, 1]. Defaults to 0.3.
+        scales (Sequence[float]): Scales of the maps. Defaults to (1.0, 0.5,
+            1.5, 2.0).
+        flip (bool): Whether maps fuse mirror images. Defaults to True.
+        stride (int): Output stride of the backbone. Defaults to 16.
+        num_workers (int): Loader processes. Defaults to 2.
+    """
+
+    def __init__(self,
+                 dataset: dict,
+                 *,
+                 map_type: str = 'lpcam',
+                 bg_thr: float = 0.3,
+                 scales: Sequence[float] = (1.0, 0.5, 1.5, 2.0),
+                 flip: bool = True,
+                 stride: int = 16,
+                 num_workers: int = 2) -> None:
+        self.dataset = dataset
+        self.num_workers = num_workers
+        self.map_cfg = dict(
+            MAP_DEFAULTS,
+            map_type=map_type,
+            bg_thr=bg_thr,
+            scales=scales,
+            flip=flip,
+            stride=stride)
+        self.label_dir: Path | None = None
+        self._dataset: Dataset | None = None
+        self._generations: set[str] = set()
+        self._saved: str | None = None
+
+    @property
+    def link(self) -> Path:
+        """Path: Where the training set finds its masks."""
+        return self.label_dir / 'masks'
+
+    def connect(self, train_dataset: Dataset, work_dir: str) -> None:
+        """Tell the training set where its masks will be.
+
+        Args:
+            train_dataset (Dataset): Holds a :class:`PseudoLabelDataset` with
+                ``label_dir=None``, alone or inside other wrappers.
+            work_dir (str): Work dir of the run.
+
+        Raises:
+            ValueError: If it holds none, or an image of it is not among
+                those that get labels.
+            FileExistsError: If other labels are in the place of the link.
+        """
+        readers = [
+            dataset for dataset in nested_datasets(train_dataset)
+            if isinstance(dataset, PseudoLabelDataset)
+            and dataset.label_dir is None
+        ]
+        if not readers:
+            raise ValueError(
+                'PrototypeBankHook is to refresh labels, but nothing reads '
+                'them: put a PseudoLabelDataset with label_dir=None into '
+                'train_dataloader')
+        self._dataset = DATASETS.build(self.dataset)
+        lacking = {
+            image_id
+            for reader in readers
+            for image_id in reader.image_ids
+        } - set(self._dataset.image_ids)
+        if lacking:
+            raise ValueError(
+                f'{len(lacking)} training images would never get a label, '
+                f'such as {min(lacking)!r}: PrototypeBankHook.labels.dataset '
+                'must hold all images of the training set')
+        self.label_dir = Path(work_dir) / 'labels'
+        if self.link.exists() and not self.link.is_symlink():
+            raise FileExistsError(
+                f'{self.link} holds other labels: choose another work dir, '
+                'or move that folder')
+        for reader in readers:
+            reader.label_dir = str(self.link)
+
+    def restore(self, generation: str | None) -> bool:
+        """Go back to the labels of a checkpoint.
+
+        Args:
+            generation (str, optional): Its name; None for the time before
+                the first labels.
+
+        Returns:
+            bool: Whether it is there. If not, nothing has changed.
+        """
+        if generation is not None and not self._is_complete(generation):
+            return False
+        barrier()
+        if is_main_process():
+            self._point_to(generation)
+        barrier()
+        self._saved = generation
+        return True
+
+    @torch.no_grad()
+    def refresh(self, model: EncoderDecoder, generation: str) -> None:
+        """Write all labels anew and let the training set read them.
+
+        The training mode of the model is restored afterwards.
+
+        Args:
+            model (EncoderDecoder): Model with a :class:`CAMHead`; not
+                wrapped for distribution.
+            generation (str): Name of the new labels. What a killed run has
+                left under this name is removed.
+        """
+        folder = self.label_dir / generation
+        if is_main_process():
+            shutil.rmtree(folder, ignore_errors=True)
+        barrier()
+        writer = PseudoLabelWriter(str(folder))
+        evaluator = Evaluator(writer)
+        evaluator.dataset_meta = self._dataset.metainfo
+        writer.open(dict(model=model_digest(model), maps=self.map_cfg))
+        loader = Runner.build_dataloader(
+            dict(
+                batch_size=1,
+                num_workers=self.num_workers,
+                sampler=dict(type='DefaultSampler', shuffle=False),
+                dataset=self._dataset))
+        was_training = model.training
+        model.eval()
+        try:
+            progress = is_main_process()
+            for batch in (track_on_terminal(
+                (loader, len(loader))) if progress else loader):
+                data = model.data_preprocessor(batch)
+                samples = predict_maps(model, data['inputs'],
+                                       data['data_samples'], self.map_cfg)
+                evaluator.process(data_samples=samples, data_batch=batch)
+        finally:
+            model.train(was_training)
+        evaluator.evaluate(len(self._dataset))
+        barrier()
+        if is_main_process():
+            self._point_to(generation)
+            for name in self._generations - {generation, self._saved}:
+                shutil.rmtree(self.label_dir / name)
+        self._generations = {generation, self._saved} - {None}
+        barrier()
+
+    def note_checkpoint(self, generation: str | None) -> None:
+        """Keep a generation as long as it is that of the last checkpoint.
+
+        Args:
+            generation (str, optional): The one in use now.
+        """
+        self._saved = generation
+
+    def _is_complete(self, generation: str) -> bool:
+        manifest = self.label_dir / generation / 'manifest.json'
+        return manifest.exists() and read_json(manifest)['complete']
+
+    def _point_to(self, generation: str | None) -> None:
+        """Move the link, in one step that cannot be interrupted."""
+        if generation is None:
+            self.link.unlink(missing_ok=True)
+            return
+        temporary = self.label_dir / '.tmp-masks'
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(Path(generation) / 'masks')
+        os.replace(temporary, self.link)
