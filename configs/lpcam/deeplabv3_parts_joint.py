@@ -9,7 +9,7 @@ _base_ = [
 # ---- often changed ---------------------------------------------------------
 warmup_epochs = 12  # on the image labels alone
 refresh_epochs = 10  # from one bank, and one set of masks, to the next
-max_epochs = 40
+max_epochs = 42  # as many on masks as deeplabv3_parts.py has
 bg_thr = 0.4  # background score of the masks
 num_clusters = 12  # K, for class and context prototypes each
 fg_thr = 0.25  # tau, splits features by their CAM

@@ -1,5 +1,5 @@
-# The maps of a jointly trained model instead of its segmentor: to score them
-# (tools/test.py with its checkpoint), or to label other images with them.
+# The maps of a jointly trained model instead of its segmentor, scored on the
+# training images: tools/test.py with its checkpoint.
 _base_ = './deeplabv3_parts_joint.py'
 
 model = dict(

@@ -19,6 +19,7 @@ from mmlpcam.datasets import COCOObjectsDataset
 from mmlpcam.datasets.coco_objects import CATEGORY_IDS
 from mmlpcam.datasets.parts_generator import (CLASSES, PartsSettings,
                                               make_parts_dataset)
+from mmlpcam.engine import drop_training
 from mmlpcam.utils import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,8 +28,9 @@ CHAINS = sorted(
     for path in (ROOT / 'configs').glob(f'*/*_{dataset}*.py')
     if not path.stem.startswith(('cam_', 'irn_', 'ir-labels_'))
     # other names of the same
-    and 'mini' not in path.stem and not path.stem.endswith(('321', '512',
-                                                            'joint')))
+    and not path.stem.endswith(('321', '512')) and 'mini' not in path.stem
+    # one run, no chain
+    and 'joint' not in path.stem)
 JOINT = sorted((ROOT / 'configs/lpcam').glob('*_voc_joint.py'))
 NUM_TRAIN = 4
 IMAGES = PartsSettings(num_train=NUM_TRAIN, num_val=2, size=(64, 64))
@@ -206,6 +208,28 @@ def test_two_iterations_of_joint_training(data, tmp_path, monkeypatch, path):
     assert len({int(v) for m in masks for v in np.unique(Image.open(m))}) > 1
     losses = runner.message_hub.get_scalar('train/decode.loss_ce')._log_history
     assert [loss > 0 for loss in losses] == [False, True]
+
+
+def test_maps_of_joint_training(data, tmp_path, monkeypatch):
+    """The checkpoint of one config loads into the other."""
+    monkeypatch.setattr(Config, 'pretty_text', '')
+    monkeypatch.chdir(data.parent)
+    path = ROOT / 'configs/lpcam/deeplabv3_voc_joint.py'
+    cfg = shorten_segmentor(path)
+    cfg.work_dir = str(tmp_path)
+    cfg.custom_hooks[0].num_workers = 0
+    for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
+        cfg.pop(key)
+    Runner.from_cfg(cfg).train()
+    maps = shorten_segmentor(path.with_name('deeplabv3_voc_joint_maps.py'))
+    drop_training(maps)
+    maps.merge_from_dict(
+        dict(
+            work_dir=str(tmp_path / 'maps'),
+            load_from=str(tmp_path / 'iter_2.pth'),
+            test_dataloader=LOADER))
+    scores = Runner.from_cfg(maps).test()
+    assert 'seed/lpcam/mIoU' in scores and 'seed/cam/mIoU' in scores
 
 
 def check_chain(data, tmp_path, monkeypatch, path):
