@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
-from mmlpcam.engine import init_distributed
+from mmlpcam.engine import init_amp, init_distributed, use_amp
 from mmlpcam.utils import parse_run_args
 
 
@@ -42,13 +42,13 @@ def main() -> None:
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(
         Path('work_dirs') / Path(args.config).stem)
     if args.amp:
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.loss_scale = 'dynamic'
+        use_amp(cfg)
     cfg.resume = args.resume
     init_distributed(cfg)
     if 'runner_type' in cfg:
         runner = RUNNERS.build(cfg)
     else:
+        init_amp(cfg)
         runner = Runner.from_cfg(cfg)
     runner.train()
 

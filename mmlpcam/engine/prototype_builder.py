@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from mmengine.dist import all_reduce, get_world_size, is_main_process
+from mmengine.dist import (all_reduce, broadcast, get_world_size,
+                           is_main_process)
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmengine.utils import track_iter_progress
@@ -164,7 +165,8 @@ class PrototypeBuilder:
     def build(self, model: EncoderDecoder, momentum: float = 1.) -> None:
         """Fill the bank of the :class:`CAMHead` of a model.
 
-        The training mode of the model is restored afterwards.
+        The training mode of the model is restored afterwards. The buffers of
+        all ranks become those of the first.
 
         Args:
             model (EncoderDecoder): Model with a :class:`CAMHead` as decode
@@ -172,6 +174,10 @@ class PrototypeBuilder:
             momentum (float): See :meth:`PrototypeBank.set_class`. Defaults
                 to 1.
         """
+        # With plain batch norm each rank has statistics of its own, and the
+        # checkpoint will have those of the first.
+        for buffer in model.buffers():
+            broadcast(buffer)
         was_training = model.training
         model.eval()
         try:

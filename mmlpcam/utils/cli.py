@@ -34,5 +34,10 @@ def parse_run_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
         default=0,
         help='set by torch.distributed.launch')
     args = parser.parse_args()
+    if args.launcher == 'none' and int(os.environ.get('WORLD_SIZE', 1)) > 1:
+        parser.error(
+            f'this is one of {os.environ["WORLD_SIZE"]} processes of a '
+            'launcher, but --launcher is none: they would all do the same. '
+            'Add --launcher pytorch')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args

@@ -1,4 +1,5 @@
-"""Two gloo processes do what one does."""
+"""Several gloo processes do what one does."""
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from mmlpcam.datasets.parts_generator import PartsSettings, make_parts_dataset
+from mmlpcam.datasets.parts_generator import (CLASSES, PartsSettings,
+                                              make_parts_dataset)
+from mmlpcam.utils.masks import read_index_mask
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
@@ -23,6 +26,11 @@ model = dict(
     decode_head=dict(in_channels=16, num_clusters=4),
     test_cfg=dict(extra_map_types=('cam', )))
 """
+NUM_RANKS = (1, 2, 3)
+COMPARED = [(2, 'all'), (3, 'all'), (3, 'few')]
+NUM_IMAGES = 17  # an uneven share
+RARE, ABSENT = 'rover', 'glider'  # in one image, and so on one rank; in none
+RARE_IMAGE = 'train_00004'
 # a clone that is not installed must work as well
 ENV = {
     **os.environ, 'PYTHONPATH': str(ROOT),
@@ -37,34 +45,20 @@ def free_port() -> int:
         return sock.getsockname()[1]
 
 
-def run(arguments, processes=1, **env):
-    """Run a tool alone, or under the launcher."""
-    command = [sys.executable]
-    if processes > 1:
-        command += [
-            '-m', 'torch.distributed.run', f'--nproc_per_node={processes}',
-            f'--master_port={free_port()}'
-        ]
-        arguments = [*arguments, '--launcher', 'pytorch']
-    done = subprocess.run([*command, *map(str, arguments)],
-                          env={
-                              **ENV,
-                              **env
-                          },
-                          capture_output=True,
-                          text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
-
-
 @pytest.fixture(scope='module')
 def job(tmp_path_factory):
     """Data, config and an untrained checkpoint whose maps are not flat."""
     folder = tmp_path_factory.mktemp('job')
-    # 11 images: an uneven share
     make_parts_dataset(
         str(folder / 'parts'),
-        PartsSettings(num_train=11, num_val=1, size=(64, 64)))
+        PartsSettings(num_train=NUM_IMAGES, num_val=1, size=(64, 64)))
+    for file in (folder / 'parts/Annotations').glob('train_*.xml'):
+        unwanted = {ABSENT} if file.stem == RARE_IMAGE else {ABSENT, RARE}
+        present = set(re.findall('<name>(.*)</name>', file.read_text()))
+        file.write_text('<annotation>' +
+                        ''.join(f'<object><name>{name}</name></object>'
+                                for name in sorted(present - unwanted)) +
+                        '</annotation>')
     (folder / 'config.py').write_text(CONFIG.format(root=ROOT))
     cfg = Config.fromfile(str(folder / 'config.py'))
     init_default_scope('mmseg')
@@ -76,83 +70,231 @@ def job(tmp_path_factory):
     return folder
 
 
-def bank(path):
-    state = torch.load(path, weights_only=True)['state_dict']
-    found = {key: value for key, value in state.items() if '.bank.' in key}
-    assert found['decode_head.bank.class_valid'].any()
-    return found
+def build(job, out, *options):
+    return [
+        ROOT / 'tools/build_prototypes.py', job / 'config.py',
+        job / 'start.pth', out,
+        *(['--cfg-options', *options] if options else [])
+    ]
+
+
+def evaluate(job, out, *options):
+    return [
+        ROOT / 'tools/test.py', job / 'config.py', job / '1/all.pth',
+        '--work-dir', out / 'work', '--cfg-options', *options
+    ]
+
+
+def label(job, out, *options):
+    return evaluate(job, out, 'test_cfg.type=PseudoLabelLoop',
+                    'test_evaluator._delete_=True',
+                    'test_evaluator.type=PseudoLabelWriter',
+                    f'test_evaluator.out_dir={out}', *options)
 
 
 @pytest.fixture(scope='module')
-def banks(job):
-    for processes in (1, 2):
-        run([
-            ROOT / 'tools/build_prototypes.py', job / 'config.py',
-            job / 'start.pth', job / f'bank{processes}.pth'
-        ],
-            processes,
-            PARTS_DATASET=str(job / 'parts'))
-    return bank(job / 'bank1.pth'), bank(job / 'bank2.pth')
+def ranks(job):
+    """Folder of what 1, 2 and 3 processes made of it."""
+    jobs = []
+    for number in NUM_RANKS:
+        out = job / str(number)
+        steps = [
+            build(job, out / 'all.pth'),
+            label(job, out / 'all'),
+            evaluate(job, out / 'all',
+                     f'test_evaluator.out_file={out / "all/scores.json"}')
+        ]
+        if number != 2:  # 2 images, and so nothing to do for a third rank
+            indices = 'dataset.dataset.indices=2'
+            steps += [
+                build(job, out / 'few.pth', f'custom_hooks.2.{indices}'),
+                label(job, out / 'few', f'test_dataloader.{indices}',
+                      'test_dataloader.sampler.round_up=False')
+            ]
+        jobs.append(dict(folder=out, num_ranks=number, steps=steps))
+    jobs.append(
+        dict(
+            folder=job / 'bad',
+            num_ranks=2,
+            steps=[[
+                ROOT / 'tools/train.py',
+                ROOT / 'configs/lpcam/deeplabv3_parts.py', '--work-dir',
+                job / 'bad/work', '--cfg-options',
+                'val_dataloader.dataset.ann_file=nowhere.txt'
+            ]]))
+    for each in jobs:
+        each['port'] = free_port()
+    subprocess.run([
+        sys.executable,
+        str(Path(__file__).with_name('ranks.py')),
+        json.dumps(jobs, default=str)
+    ],
+                   env={
+                       **ENV, 'PARTS_DATASET': str(job / 'parts')
+                   },
+                   cwd=job,
+                   check=True)
+    return job
 
 
-def test_two_processes_build_the_same_bank(banks):
-    one, two = banks
+def outputs(folder):
+    """Exit status and output of each rank."""
+    return [(status, (folder / f'rank{rank}.txt').read_text())
+            for rank, status in enumerate(
+                json.loads((folder / 'statuses.json').read_text()))]
+
+
+def bank(path):
+    state = torch.load(path, weights_only=False)['state_dict']
+    return {
+        key.rpartition('.')[2]: value
+        for key, value in state.items() if '.bank.' in key
+    }
+
+
+def assert_same_bank(one, two):
     assert one.keys() == two.keys()
     for key, value in one.items():
         torch.testing.assert_close(
-            value.float(), two[key].float(), rtol=0, atol=1e-4)
+            value.float(), two[key].float(), rtol=0, atol=1e-4, msg=key)
 
 
-def test_two_processes_write_the_same_masks_and_scores(job, banks):
-    tables = []
-    for processes in (1, 2):
-        out = job / f'labels{processes}'
-        run([
-            ROOT / 'tools/test.py', job / 'config.py', job / 'bank1.pth',
-            '--work-dir', job / 'work', '--cfg-options',
-            'test_cfg.type=PseudoLabelLoop', 'test_evaluator._delete_=True',
-            'test_evaluator.type=PseudoLabelWriter',
-            f'test_evaluator.out_dir={out}'
-        ],
-            processes,
-            PARTS_DATASET=str(job / 'parts'))
-        log = run([
-            ROOT / 'tools/test.py', job / 'config.py', job / 'bank1.pth',
-            '--work-dir', job / 'work', '--cfg-options',
-            f'test_evaluator.out_file={out / "scores.json"}'
-        ],
-                  processes,
-                  PARTS_DATASET=str(job / 'parts'))
-        for name in ('CAM', 'LPCAM'):
-            assert re.search(rf'\| +{name} +\|', log), 'no table'
-        tables.append((out / 'scores.json').read_text())
-    assert tables[0] == tables[1]
-    masks = sorted((job / 'labels1' / 'masks').iterdir())
-    assert len(masks) == 11
-    for mask in masks:
-        other = job / 'labels2' / 'masks' / mask.name
-        assert mask.read_bytes() == other.read_bytes(), mask.name
+def files(folder):
+    """Masks, manifest and scores byte by byte."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in [*folder.glob('masks/*'), *folder.glob('*.json')]
+    }
+
+
+@pytest.mark.parametrize('number', NUM_RANKS)
+def test_all_ranks_end_well_and_rank_0_tells(ranks, number):
+    first, *others = outputs(ranks / str(number))
+    assert first[0] == 0, first[1][-3000:]
+    assert first[1].count(f'{NUM_IMAGES} masks written to') == 1
+    for name in ('CAM', 'LPCAM'):
+        assert re.search(rf'\| +{name} +\|', first[1]), 'no table'
+    assert len(others) == number - 1
+    for status, text in others:
+        assert status == 0, text[-3000:]
+        told = re.findall('(?:INFO|WARNING) - (.*)', text)
+        # MMEngine reads configs before it knows the ranks
+        assert all(line.startswith('Using env variable') for line in told)
+
+
+@pytest.mark.parametrize('number, name', COMPARED)
+def test_same_bank(ranks, number, name):
+    one, other = (bank(ranks / str(n) / f'{name}.pth') for n in (1, number))
+    assert_same_bank(one, other)
+    built = one['class_valid'].any(1) & one['context_valid'].any(1)
+    assert built.sum() == (4 if name == 'all' else 2)
+    assert built[CLASSES.index(RARE) - 1] == (name == 'all')
+    assert not built[CLASSES.index(ABSENT) - 1]
+
+
+@pytest.mark.parametrize('number, name', COMPARED)
+def test_same_files(ranks, number, name):
+    one, other = (files(ranks / str(n) / name) for n in (1, number))
+    assert len(one) == (NUM_IMAGES + 2 if name == 'all' else 3)
+    assert one.keys() == other.keys()
+    for path, content in one.items():
+        assert content == other[path], path
+    if name == 'all':
+        assert json.loads(one['scores.json'])['num_images'] == NUM_IMAGES
+
+
+def test_labels_decide_the_masks(ranks):
+    """The comparison above is not one of empty masks."""
+    masks = {
+        file.stem: set(read_index_mask(file).flatten())
+        for file in (ranks / '1/all/masks').iterdir()
+    }
+    assert masks[RARE_IMAGE] == {0, CLASSES.index(RARE)}
+    assert masks['train_00000'] == {0, 1}
+    assert masks['train_00014'] == {0}  # no label
+
+
+def test_every_rank_stops_at_a_bad_config(ranks):
+    for status, text in outputs(ranks / 'bad'):
+        assert status == 1
+        assert 'FileNotFoundError' in text and 'nowhere.txt' in text
+    assert not list((ranks / 'bad/work').glob('*/*.pth'))
+
+
+def dist(script, *arguments, cwd, **env):
+    """Run a script that users call."""
+    return subprocess.run(
+        [str(ROOT / 'tools' / script), *map(str, arguments)],
+        env={
+            **ENV, 'PORT': str(free_port()),
+            'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}',
+            **{
+                key: str(value)
+                for key, value in env.items()
+            }
+        },
+        cwd=cwd,
+        capture_output=True,
+        text=True)
+
+
+def test_an_error_on_one_rank_stops_the_others(job, tmp_path):
+    shutil.copytree(job / 'parts', tmp_path / 'parts')
+    broken = tmp_path / 'parts/JPEGImages/train_00001.jpg'
+    broken.write_bytes(b'nothing')  # of the second rank
+    done = dist(
+        'dist_test.sh',
+        job / 'config.py',
+        job / 'start.pth',
+        2,
+        '--work-dir',
+        tmp_path / 'work',
+        '--cfg-options',
+        'model.test_cfg.map_type=cam',
+        cwd=tmp_path,
+        PARTS_DATASET=tmp_path / 'parts')
+    assert done.returncode == 1
+    assert 'rank      : 1 (local_rank: 1)' in done.stderr
+
+
+def large_weights(head):
+    """Options after which maps exist although little is learned."""
+    return [
+        f'{head}.init_cfg.{setting}'
+        for setting in ('type=Normal', 'std=1.', 'override.name=conv_seg')
+    ]
 
 
 def dist_train(job, config, work_dir, processes, *options):
-    """Run a chain by the script that users call."""
+    """Train by the script that users call."""
+    done = dist(
+        'dist_train.sh',
+        ROOT / config,
+        processes,
+        '--work-dir',
+        work_dir,
+        '--cfg-options',
+        *options,
+        cwd=job,
+        PARTS_DATASET=job / 'parts')
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+SHORT = [
+    'train_cfg.max_epochs=1', 'stages.0.train_cfg.max_epochs=2',
+    *large_weights('stages.0.model.decode_head')
+]
+
+
+def alone(job, tool, *arguments):
+    """Run a tool without a launcher."""
     done = subprocess.run(
-        [
-            str(ROOT / 'tools/dist_train.sh'),
-            str(ROOT / config),
-            str(processes), '--work-dir',
-            str(work_dir), '--cfg-options', 'train_cfg.max_epochs=1',
-            'stages.0.train_cfg.max_epochs=2',
-            'stages.0.model.decode_head.init_cfg.type=Normal',
-            'stages.0.model.decode_head.init_cfg.std=1.',
-            'stages.0.model.decode_head.init_cfg.override.name=conv_seg',
-            *options
-        ],
+        [sys.executable,
+         str(ROOT / 'tools' / tool), *map(str, arguments)],
         env={
-            **ENV, 'PARTS_DATASET': str(job / 'parts'),
-            'PORT': str(free_port()),
-            'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
+            **ENV, 'PARTS_DATASET': str(job / 'parts')
         },
+        cwd=job,
         capture_output=True,
         text=True)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -160,29 +302,45 @@ def dist_train(job, config, work_dir, processes, *options):
 
 @pytest.mark.slow
 def test_dist_train_runs_the_whole_chain(job):
-    """All stages on two processes."""
-    dist_train(job, 'configs/lpcam/deeplabv3_parts.py', job / 'chain', 2)
-    assert len(list((job / 'chain/labels/masks').iterdir())) == 11
+    """All stages on three processes; the checkpoint gives its own bank."""
+    dist_train(job, 'configs/lpcam/deeplabv3_parts.py', job / 'chain', 3,
+               *SHORT)
+    assert len(list((job / 'chain/labels/masks').iterdir())) == NUM_IMAGES
     assert (job / 'chain/segmentor/epoch_1.pth').exists()
+    trained = job / 'chain/classifier/epoch_2.pth'
+    alone(job, 'build_prototypes.py', ROOT / 'configs/lpcam/cam_r18_parts.py',
+          trained, job / 'rebuilt.pth')
+    assert_same_bank(bank(trained), bank(job / 'rebuilt.pth'))
+
+
+@pytest.mark.slow
+def test_joint_labels_are_those_of_the_checkpoint(job):
+    """Three processes refresh labels; one makes the same from the end."""
+    config = 'configs/lpcam/deeplabv3_parts_joint'
+    dist_train(job, f'{config}.py', job / 'joint', 3, 'train_cfg.max_epochs=2',
+               'custom_hooks.2.begin=1', 'custom_hooks.2.interval=1',
+               *large_weights('model.auxiliary_head'))
+    alone(job, 'test.py', ROOT / f'{config}_maps.py',
+          job / 'joint/epoch_2.pth', '--out', job / 'joint_maps')
+    expected = files(job / 'joint_maps')
+    found = files(job / 'joint/labels/epoch_2')
+    masks = [name for name in expected if name.endswith('.png')]
+    assert len(masks) == NUM_IMAGES
+    for name in masks:
+        assert found[name] == expected[name], name
 
 
 @pytest.mark.slow
 def test_refinement_does_not_depend_on_the_processes(job):
-    """The IRN chain on two; its labels made anew on one are the same."""
+    """The IRN chain on three; its labels made anew on one are the same."""
     options = ('configs/irn/deeplabv3_parts.py', job / 'irn')
     short = 'stages.irn.train_cfg.max_epochs=1'
-    dist_train(job, *options, 2, short)
+    dist_train(job, *options, 3, *SHORT, short)
     folders = [job / 'irn' / name for name in ('ir_labels', 'labels')]
-    masks = {
-        path: path.read_bytes()
-        for folder in folders
-        for path in (folder / 'masks').iterdir()
-    }
-    assert len(masks) == 22
-    scores = (job / 'irn/refined/scores.json').read_text()
+    before = [files(folder) for folder in (*folders, job / 'irn/refined')]
+    assert len(before[0]) == len(before[1]) == NUM_IMAGES + 2
     for folder in (*folders, job / 'irn/refined'):
         shutil.rmtree(folder)
-    dist_train(job, *options, 1, short)
-    for path, content in masks.items():
-        assert path.read_bytes() == content, path
-    assert (job / 'irn/refined/scores.json').read_text() == scores
+    dist_train(job, *options, 1, *SHORT, short)
+    after = [files(folder) for folder in (*folders, job / 'irn/refined')]
+    assert after == before
