@@ -100,13 +100,13 @@ def installed(tmp_path_factory) -> Installed:
                    check=True)
     sdist, = folder.glob('*.tar.gz')
     pip = [sys.executable, '-m', 'pip', '--disable-pip-version-check', '-q']
-    subprocess.run([
-        *pip, 'wheel', '--no-deps', '--no-build-isolation', '-w', folder, sdist
-    ],
-                   check=True)
+    offline = ['--no-index', '--no-deps']
+    subprocess.run(
+        [*pip, 'wheel', *offline, '--no-build-isolation', '-w', folder, sdist],
+        check=True)
     wheel, = folder.glob('*.whl')
     path = folder / 'installed'
-    subprocess.run([*pip, 'install', '--no-deps', '--target', path, wheel],
+    subprocess.run([*pip, 'install', *offline, '--target', path, wheel],
                    check=True)
     result = Installed(wheel, path)
     found = result.run([

@@ -5,7 +5,6 @@ set -eu
 CONFIG=$1
 CHECKPOINT=$2
 GPUS=$3
-PYTHONPATH="$(dirname "$0")/..:${PYTHONPATH:-}" \
 python -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \

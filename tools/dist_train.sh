@@ -4,7 +4,6 @@
 set -eu
 CONFIG=$1
 GPUS=$2
-PYTHONPATH="$(dirname "$0")/..:${PYTHONPATH:-}" \
 python -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \

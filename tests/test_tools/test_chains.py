@@ -15,7 +15,7 @@ from mmlpcam.utils import read_json
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = sorted(
     str(path.relative_to(ROOT / 'tools'))
-    for path in (ROOT / 'tools').rglob('*.py'))
+    for path in (ROOT / 'tools').rglob('[!_]*.py'))
 ENV = {
     **os.environ, 'PYTHONPATH': str(ROOT),
     'OMP_NUM_THREADS': '1',

@@ -1,0 +1,1 @@
+"""Command lines; installed as ``mmlpcam.tools``."""
