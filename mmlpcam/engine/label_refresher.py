@@ -175,7 +175,7 @@ class LabelRefresher:
         if is_main_process():
             self._point_to(generation)
             for name in self._generations - {generation, self._saved}:
-                shutil.rmtree(self.label_dir / name)
+                shutil.rmtree(self.label_dir / name, ignore_errors=True)
         self._generations = {generation, self._saved} - {None}
         barrier()
 

@@ -116,6 +116,7 @@ class PrototypeBankHook(Hook):
                 level=logging.WARNING)
             with _autocast(runner):
                 self.refresher.refresh(model, generation)
+            self.refresher.note_checkpoint(generation)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Build where epochs are counted."""
