@@ -1,4 +1,8 @@
-"""Report on a finished chain: its scores, and a picture of its steps."""
+"""Report on a chain: its scores, and a picture of its steps.
+
+The chain may still be running: steps that are not there yet are left out, and
+so is what needs true masks where there are none.
+"""
 import argparse
 from pathlib import Path
 
@@ -8,16 +12,17 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
-from mmseg.registry import DATASETS, MODELS
+from mmseg.apis import inference_model, init_model
+from mmseg.registry import DATASETS
+from mmseg.structures import SegDataSample
 from prettytable import PrettyTable
+from torch.utils.data import Dataset
 
 from mmlpcam.engine import StagedRunner, last_checkpoint
 from mmlpcam.evaluation import MAP_NAMES
 from mmlpcam.utils import read_json
 from mmlpcam.utils.masks import read_index_mask
-from mmlpcam.visualization import draw_map, draw_mask, draw_panel
+from mmlpcam.visualization import draw_legend, draw_map, draw_mask, draw_panel
 
 # stages that write labels, in the order of the chain, and their titles
 LABEL_STAGES = dict(
@@ -27,14 +32,24 @@ LABEL_STAGES = dict(
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='example: tools/report.py configs/lpcam/deeplabv3_parts.py '
         '--work-dir work_dirs/demo')
     parser.add_argument('config', help='config file of the chain')
     parser.add_argument(
-        '--work-dir', required=True, help='work dir of the finished chain')
+        '--work-dir', required=True, help='work dir of the chain')
     parser.add_argument(
-        '--num-images', type=int, default=8, help='rows of the picture')
+        '--num-images',
+        type=int,
+        default=8,
+        help='rows of the picture (default: 8)')
+    parser.add_argument(
+        '--bg-thr',
+        type=float,
+        nargs='+',
+        default=[],
+        help='show the masks of LPCAM at these background scores too, to '
+        'choose one by eye')
     parser.add_argument(
         '--out', help='picture to write; <work-dir>/panel.png if not given')
     parser.add_argument(
@@ -59,39 +74,39 @@ def print_scores(work_dir: Path) -> None:
                     f'{name} {stage}, {scores["split"]}', row['mIoU'],
                     row['FP'], row['FN'], row['bg_thr']
                 ])
-    metrics = read_json(work_dir / 'segmentor' / 'stage.json')['metrics']
-    table.add_row(
-        ['segmentor, validation split', f'{metrics["mIoU"]:.2f}', '', '', ''])
-    print(table)
+    if is_finished(work_dir / 'segmentor'):
+        metrics = read_json(work_dir / 'segmentor/stage.json')['metrics']
+        if metrics:  # validated
+            table.add_row([
+                'segmentor, validation split', f'{metrics["mIoU"]:.2f}', '',
+                '', ''
+            ])
+    print(table if table.rows else 'no scores (yet): they need true masks')
 
 
 @torch.no_grad()
-def draw(config: Config, work_dir: Path, num_images: int) -> np.ndarray:
+def draw(config: Config, work_dir: Path, num_images: int,
+         bg_thrs: list[float]) -> np.ndarray:
     """Panel with one row per image."""
     config.work_dir = str(work_dir)
     stages = {stage.name: stage for stage in StagedRunner(config).stages}
-    seed = stages['seed'].resolved_cfg()
-    classifier = build(seed, seed.load_from)
-    segmentor = build(config, last_checkpoint(work_dir / 'segmentor'))
-    photos = DATASETS.build(
-        dict(seed.test_dataloader.dataset, _scope_='mmseg'))
-    pipeline = DATASETS.build(
-        dict(config.val_dataloader.dataset, _scope_='mmseg')).pipeline
+    # the first stage that makes maps; without masks there is no `seed`
+    first = next(n for n in ('seed', 'maps', 'labels') if n in stages)
+    cfg = stages[first].resolved_cfg()
+    cfg.model.test_cfg.extra_map_types = ('cam', 'lpcam')
+    classifier = init(cfg, cfg.load_from)
+    photos = build_dataset(cfg.label_dataloader)
+    masks = true_masks(cfg) if 'seed' in stages else {}
+    shown = choose(photos, masks, num_images)
     palette = photos.metainfo['palette']
-    # a fixed sample of the images with something to see
-    shown = [
-        index for index in range(len(photos))
-        if photos.get_data_info(index)['img_labels']
-    ]
-    rng = np.random.default_rng(0)
-    shown = sorted(
-        rng.choice(shown, min(num_images, len(shown)), replace=False))
+    made = [stage for stage in LABEL_STAGES if is_finished(work_dir / stage)]
+    checkpoint = last_checkpoint(work_dir / 'segmentor')
+    segmentor = init(config, checkpoint) if checkpoint else None
     rows = []
     for index in shown:
         info = photos.get_data_info(index)
+        name = info['image_id']
         maps = classifier.test_step(pseudo_collate([photos[index]]))[0]
-        prediction = segmentor.test_step(
-            pseudo_collate([pipeline(dict(info))]))[0]
         image = mmcv.imread(info['img_path'], channel_order='rgb')
         cells = {
             'image': image,
@@ -100,25 +115,63 @@ def draw(config: Config, work_dir: Path, num_images: int) -> np.ndarray:
             'LPCAM': draw_map(image,
                               maps.activation.lpcam.amax(0).numpy()),
         }
-        for stage, title in LABEL_STAGES.items():
-            if stage in stages:
-                mask = read_index_mask(work_dir / stage / 'masks' /
-                                       f'{info["image_id"]}.png')
-                cells[title] = draw_mask(image, mask, palette)
-        cells['prediction'] = draw_mask(
-            image, prediction.pred_sem_seg.data[0].numpy(), palette)
-        cells['ground truth'] = draw_mask(image,
-                                          maps.gt_sem_seg.data[0].numpy(),
-                                          palette)
+        for bg_thr in bg_thrs:
+            mask = lpcam_mask(maps, bg_thr)
+            cells[f'LPCAM, bg_thr={bg_thr:g}'] = draw_mask(
+                image, mask, palette)
+        for stage in made:
+            mask = read_index_mask(work_dir / stage / 'masks' / f'{name}.png')
+            cells[LABEL_STAGES[stage]] = draw_mask(image, mask, palette)
+        if segmentor is not None:
+            found = inference_model(segmentor, info['img_path'])
+            cells['prediction'] = draw_mask(image,
+                                            found.pred_sem_seg.data[0].numpy(),
+                                            palette)
+        if masks:
+            cells['ground truth'] = draw_mask(
+                image, read_index_mask(masks[name]),
+                palette) if name in masks else np.full_like(image, 255)
         rows.append(list(cells.values()))
-    return draw_panel(rows, list(cells))
+    panel = draw_panel(rows, list(cells))
+    legend = draw_legend(photos.metainfo['classes'][1:], palette[1:],
+                         panel.shape[1])
+    return np.concatenate([panel, legend])
 
 
-def build(cfg: Config, checkpoint: str) -> torch.nn.Module:
-    init_default_scope(cfg.default_scope)
-    model = MODELS.build(cfg.model)
-    load_checkpoint(model, checkpoint, map_location='cpu')
-    return revert_sync_batchnorm(model).eval()
+def init(cfg: Config, checkpoint: str) -> torch.nn.Module:
+    return revert_sync_batchnorm(init_model(cfg, checkpoint, device='cpu'))
+
+
+def build_dataset(dataloader: dict) -> Dataset:
+    return DATASETS.build(dict(dataloader['dataset'], _scope_='mmseg'))
+
+
+def true_masks(cfg: Config) -> dict[str, str]:
+    """Return the true mask of each image that is scored, by its id."""
+    scored = build_dataset(cfg.test_dataloader)
+    infos = map(scored.get_data_info, range(len(scored)))
+    return {info['image_id']: info['seg_map_path'] for info in infos}
+
+
+def choose(photos: Dataset, masks: dict[str, str],
+           num_images: int) -> list[int]:
+    """Return a fixed sample of the images with a class, true masks first."""
+    order = np.random.default_rng(0).permutation(len(photos)).tolist()
+    shown = [i for i in order if photos.get_cat_ids(i)]
+    shown.sort(key=lambda i: photos.image_ids[i] not in masks)
+    return sorted(shown[:num_images])
+
+
+def is_finished(stage_dir: Path) -> bool:
+    state_file = stage_dir / 'stage.json'
+    return state_file.exists() and read_json(state_file)['finished']
+
+
+def lpcam_mask(maps: SegDataSample, bg_thr: float) -> np.ndarray:
+    """Return the mask (H, W) that LPCAM gives at a background score."""
+    score, winner = maps.activation.lpcam.max(0)
+    values = torch.tensor(maps.img_labels) + 1
+    return torch.where(score > bg_thr, values[winner], 0).numpy()
 
 
 def main() -> None:
@@ -128,7 +181,7 @@ def main() -> None:
         config.merge_from_dict(args.cfg_options)
     work_dir = Path(args.work_dir)
     out = Path(args.out or work_dir / 'panel.png')
-    panel = draw(config, work_dir, args.num_images)
+    panel = draw(config, work_dir, args.num_images, args.bg_thr)
     mmcv.imwrite(panel[..., ::-1], str(out))
     print_scores(work_dir)
     print(f'picture: {out}')

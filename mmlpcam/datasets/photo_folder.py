@@ -14,7 +14,7 @@ PHOTO_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 
 @DATASETS.register_module()
 class PhotoFolderDataset(CheckedSegDataset):
-    """A folder of photos of mixed formats, with masks for all or some.
+    """A folder of photos of mixed formats, with masks for all, some or none.
 
     Photos are found in all folders below ``img_path`` but hidden ones; all
     other files are left alone. The id of a photo is its path below that
@@ -119,7 +119,7 @@ class PhotoFolderDataset(CheckedSegDataset):
             raise ValueError(
                 f'there is no photo in {folder!r} or below: expected files '
                 f'that end in {", ".join(PHOTO_SUFFIXES)}.')
-        return photos
+        return dict(sorted(photos.items()))
 
     def _read_list(self, photos: dict[str, str]) -> list[str]:
         """Return the ids of ``ann_file``."""

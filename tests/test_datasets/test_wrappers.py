@@ -500,6 +500,63 @@ def test_pseudo_masks_are_checked(data):
         pseudo(data)
 
 
+@pytest.fixture
+def true(data):
+    """A true mask, all 1, of one image in a folder; none of the others."""
+    folder = data / 'true'
+    (folder / 'sub').mkdir(parents=True)
+    mask = Image.open(data / 'gt/sub/c.png')
+    mask.save(folder / 'sub/c.png')
+    return folder
+
+
+def test_true_masks_come_first(data, true):
+    dataset = pseudo(data, true_label_dir=str(true))
+    assert [np.unique(seg(item)).tolist() for item in dataset] == [[2], [2],
+                                                                   [1]]
+    assert dataset.get_data_info(2)['seg_map_path'] == str(true / 'sub/c.png')
+    assert dataset.get_data_info(2)['label_map'] is None
+    (data / 'pseudo/sub/c.png').unlink()  # not needed
+    dataset = pseudo(data, true_label_dir=str(true))
+    assert (seg(dataset[2]) == 1).all()
+
+
+def test_true_masks_do_not_stand_in_for_the_others(data, true):
+    (data / 'pseudo/b.png').unlink()
+    with pytest.raises(FileNotFoundError, match="1 of 3 .*label_dir.*: 'b'"):
+        pseudo(data, true_label_dir=str(true))
+
+
+def test_true_masks_and_missing_ones(data, true):
+    for image_id in ('b', 'sub/c'):
+        (data / 'pseudo' / f'{image_id}.png').unlink()
+    pipeline = PIPELINE[:1] + [dict(type='LoadPseudoLabel')] + PIPELINE[2:]
+    dataset = pseudo(
+        data,
+        inner(data, pipeline=pipeline),
+        missing='ignore',
+        true_label_dir=str(true))
+    assert [np.unique(seg(item)).tolist() for item in dataset] == [[2], [255],
+                                                                   [1]]
+
+
+def test_true_masks_are_checked(data, true):
+    Image.new('L', (3, 8)).save(true / 'sub/c.png')
+    with pytest.raises(
+            ValueError,
+            match=r'1 of 3 masks differ.*true/sub/c\.png is \(3, 8\), .*'
+            r'img/sub/c\.jpg is \(3, 7\)'):
+        pseudo(data, true_label_dir=str(true))
+    (true / 'sub/c.png').rename(true / 'c.png')
+    with pytest.raises(
+            FileNotFoundError,
+            match='none of 3 images has a mask .*true_label_dir .*true'):
+        pseudo(data, true_label_dir=str(true))
+    # a stage that nobody has resolved
+    with pytest.raises(ValueError, match="true_label_dir='stage://x' names a"):
+        pseudo(data, true_label_dir='stage://x')
+
+
 def test_pseudo_arguments(data):
     with pytest.raises(ValueError, match="got 'skip'"):
         pseudo(data, missing='skip')

@@ -1,0 +1,257 @@
+"""Projects of photos and tags, as the command line makes them."""
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmseg.registry import DATASETS, HOOKS, MODELS
+from PIL import Image
+
+from mmlpcam.datasets import check_files
+from mmlpcam.engine import StagedRunner
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'new_project.py'
+TOOL_NAMES = runpy.run_path(str(TOOL))
+CLASSES = ('cat', 'dog', 'guinea pig')
+
+
+class Photos:
+    """Twelve photos, of which a table tags ten; masks for four."""
+
+    def __init__(self, root):
+        self.root = root
+        self.rows = ['photo,tags']
+        for index in range(12):
+            name = f'{"trip/" if index % 2 else ""}p{index:02d}'
+            self.write(f'photos/{name}.jpg', np.zeros((20, 24, 3)))
+            if index < 10:  # p09 shows no class
+                tags = [CLASSES[index % 3]] if index < 9 else []
+                self.rows.append(f'{name}.jpg,{";".join(tags)}')
+            if index < 4:
+                self.write(f'masks/{name}.png', np.full((20, 24),
+                                                        index % 3 + 1))
+        self.save(self.rows)
+
+    def write(self, name, array):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.uint8(array)).save(path)
+
+    def save(self, rows):
+        (self.root / 'tags.csv').write_text('\n'.join(rows))
+
+    def ids(self, split):
+        return (self.root / f'project/{split}.txt').read_text().splitlines()
+
+    def config(self, name='segmentor'):
+        return Config.fromfile(str(self.root / f'project/{name}.py'))
+
+
+@pytest.fixture
+def photos(tmp_path, mmseg_scope):
+    return Photos(tmp_path)
+
+
+@pytest.fixture
+def make(photos, monkeypatch, capsys):
+    """Run the tool; return its exit status, output and errors."""
+
+    def run(*options):
+        monkeypatch.chdir(photos.root)
+        monkeypatch.setattr(sys, 'argv',
+                            ['new_project', 'photos', 'tags.csv', 'project'] +
+                            [str(option) for option in options])
+        status = TOOL_NAMES['main']()
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return run
+
+
+def stages_of(cfg, work_dir):
+    cfg.work_dir = str(work_dir)
+    return {stage.name: stage.cfg for stage in StagedRunner(cfg).stages}
+
+
+def build(dataset):
+    return DATASETS.build(dict(dataset, _scope_='mmseg'))
+
+
+@pytest.mark.parametrize('size', ['base', 'small'])
+def test_project_without_masks(photos, make, tmp_path, monkeypatch, size):
+    status, out, err = make('--size', size)
+    assert status == 0
+    rows = [[cell.strip() for cell in line.split('|')[1:-1]]
+            for line in out.splitlines() if line.startswith('|')]
+    assert rows[0] == ['class', 'mask value', 'colour', 'train']
+    assert [[row[0], row[1], row[3]] for row in rows[1:]] == [
+        ['cat', '1', '3'], ['dog', '2', '3'], ['guinea pig', '3', '3'],
+        ['(none)', '0', '1'], ['all photos', '', '10']
+    ]  # yapf: disable
+    assert 'line 1 of tags.csv is a header' in out
+    assert "2 photos have no row" in err and "'p10', 'trip/p11'" in err
+
+    files = {path.name for path in (photos.root / 'project').iterdir()}
+    assert files == {'data.py', 'classifier.py', 'segmentor.py', 'train.txt'}
+    monkeypatch.chdir('/')  # the project works from anywhere
+    stages = stages_of(photos.config(), tmp_path / 'run')
+    assert list(stages) == ['classifier', 'labels', 'segmentor']
+    for cfg in stages.values():
+        heads = [cfg.model.decode_head, cfg.model.get('auxiliary_head')]
+        assert {head.num_classes for head in heads if head} == {4}
+        MODELS.build(cfg.model)
+        for hook in cfg.get('custom_hooks', []):
+            HOOKS.build(hook)
+    segmentor = stages['segmentor']
+    assert stages['labels'].model.test_cfg.bg_thr == segmentor.bg_thr
+    for key in ('dataloader', 'evaluator', 'cfg'):
+        assert segmentor[f'val_{key}'] is None
+        assert segmentor[f'test_{key}'] is None
+        assert stages['classifier'][f'test_{key}'] is None
+
+    for dataset in (stages['classifier'].train_dataloader.dataset,
+                    stages['classifier'].custom_hooks[-1].dataset,
+                    stages['labels'].test_dataloader.dataset):
+        dataset = build(dataset)
+        assert dataset.image_ids == photos.ids('train')
+        assert dataset.label_counts.tolist() == [3, 3, 3]
+        assert dataset[0]['data_samples'].ori_shape == (20, 24)
+    palette = dataset.metainfo['palette']
+    assert palette[0] == [0, 0, 0] and len(set(map(tuple, palette))) == 4
+    assert dataset.metainfo['classes'] == ('background', *CLASSES)
+    train = segmentor.train_dataloader.dataset
+    assert train.label_dir == 'stage://labels/masks'
+    assert 'true_label_dir' not in train
+    assert len(build(train.dataset)) == 10
+
+
+@pytest.mark.parametrize('size', ['base', 'small'])
+def test_masks_score_and_validate(photos, make, tmp_path, size):
+    status, _, err = make('--size', size, '--masks', 'masks', '--val-fraction',
+                          '0.5')
+    assert (status, err.count('warning')) == (0, 1), err
+    train, val = photos.ids('train'), photos.ids('val')
+    masked = {'p00', 'trip/p01', 'p02', 'trip/p03'}
+    assert len(val) == 2 and {*val} < masked
+    assert not {*val} & {*train} and len(train) + len(val) == 10
+
+    stages = stages_of(photos.config(), tmp_path / 'run')
+    assert list(stages) == ['classifier', 'seed', 'labels', 'segmentor']
+    seed = build(stages['seed'].test_dataloader.dataset)
+    assert {*seed.image_ids} == masked - {*val}
+    check_files(seed)
+    for cfg in (stages['segmentor'].val_dataloader,
+                stages['segmentor'].test_dataloader):
+        dataset = build(cfg.dataset)
+        check_files(dataset)
+        ids = [info['img_path'] for info in map(dataset.get_data_info, (0, 1))]
+        assert ids == [str(tmp_path / f'photos/{name}.jpg') for name in val]
+    for name in ('classifier', 'labels'):
+        dataset = stages[name].label_dataloader.dataset
+        assert build(dataset).image_ids == train
+    assert stages['segmentor'].val_cfg is not None
+    train = stages['segmentor'].train_dataloader.dataset
+    assert 'true_label_dir' not in train  # scores only
+
+
+def test_choice_of_photos_to_validate():
+    choose = TOOL_NAMES['choose_val']
+    names = [f'p{index}' for index in range(10)]
+    assert choose(names, 0.2, 0) == choose(names, 0.2, 0)
+    assert choose(names, 0.2, 0) != choose(names, 0.2, 1)
+    # always one of each
+    sizes = [len(choose(names, share, 0)) for share in (.01, .2, .99)]
+    assert sizes == [1, 2, 9]
+
+
+def test_train_on_masks(photos, make):
+    assert make('--masks', 'masks', '--train-on-masks')[0] == 0
+    train = photos.config().train_dataloader.dataset
+    assert train.true_label_dir == str(photos.root / 'masks')
+    # the masks that validate are out of reach: their photos are
+    assert train.dataset.ann_file == str(photos.root / 'project/train.txt')
+    with pytest.raises(SystemExit):
+        make('--train-on-masks')
+
+
+def test_classes_give_the_mask_values(photos, make):
+    order = ['dog', 'guinea pig', 'cat']
+    status, _, err = make('--masks', 'masks', '--classes', *order)
+    assert status == 0
+    assert '4 of 4 masks show other classes than the tags' in err
+    assert photos.config('data').photos.metainfo.classes == ('background',
+                                                             *order)
+
+
+def test_length_of_the_training(photos, make):
+    epochs = TOOL_NAMES['classifier_epochs']
+    assert [epochs('base', n) for n in (10, 1000, 10**6)] == [100, 24, 5]
+    assert make('--size', 'small')[0] == 0
+    assert photos.config('classifier').train_cfg.max_epochs == 20
+
+
+def test_other_delimiters(photos, make):
+    photos.save([row.replace(',', '\t') for row in photos.rows])
+    status, _, err = make()
+    assert status == 1 and 'no photo has a tag' in err and '--delim' in err
+    assert make('--delimiter', '\t')[0] == 0
+    labels = photos.config('data').image_labels
+    assert labels.delimiter == '\t'
+
+
+def test_rows_of_no_photo(photos, make):
+    photos.save([*photos.rows, 'gone.jpg,cat'])
+    status, _, err = make()
+    assert status == 0
+    assert "1 rows name no photo: 'gone.jpg (line 12)'" in err
+
+
+def test_large_photos(photos, make):
+    photos.write('photos/p00.jpg', np.zeros((2001, 2000, 3)))
+    status, _, err = make()
+    assert status == 0 and 'the largest photo has 4 million pixels' in err
+
+
+def tagged(*rows):
+    return lambda photos: photos.save([*photos.rows, *rows])
+
+
+def photo(name, array):
+    return lambda photos: photos.write(name, array)
+
+
+@pytest.mark.parametrize('change, options, message', [
+    (tagged('p10,Cat'), (), "'Cat' and 'cat' would be two classes"),
+    (tagged('p10,background'), (), "'background' is no class to tag"),
+    (tagged('p10,horse'),
+     ('--classes', *CLASSES), "line 12: unknown class 'horse'"),
+    (tagged('p00,cat'), (), "'p00' was already given in tags.csv, line 2"),
+    (lambda photos: photos.save(['a.jpg,cat', 'b.jpg,dog']),
+     (), "names a photo: its rows begin with 'b.jpg (line 2)', but photos are "
+     "named like 'p00'"),
+    (lambda photos: photos.save(photos.rows[:8]),
+     (), 'there are 7 photos to train on, but at least 8'),
+    (lambda photos:
+     (photos.root / 'tags.csv').unlink(), (), "'tags.csv' does not exist"),
+    (photo('photos/p00.png', np.zeros((4, 4))), (), "share the id 'p00'"),
+    (lambda photos: (photos.root / 'photos/p00.jpg').write_text('x'),
+     (), 'p00.jpg (cannot identify'),
+    (photo('masks/p02.png', np.zeros((4, 4))), ('--masks', 'masks'),
+     'masks/p02.png is (4, 4), photos/p02.jpg is (24, 20)'),
+    (photo('masks/p02.png', np.full((20, 24), 4)), ('--masks', 'masks'),
+     'value 4 is out of range; expected 0 (background), 1 to 3'),
+    (photo('masks/x.png', np.zeros(
+        (4, 4))), ('--masks', 'masks'), '1 of 5 masks in'),
+    (photo('few/p00.png', np.zeros((20, 24))),
+     ('--masks', 'few'), '1 photos with tags have a mask in few, but two'),
+    (lambda photos:
+     (photos.root / 'project').mkdir(), (), 'project is there already'),
+])
+def test_errors_leave_no_project(photos, make, change, options, message):
+    change(photos)
+    status, _, err = make(*options)
+    assert status == 1
+    assert message in err
+    assert not (photos.root / 'project/data.py').exists()

@@ -1,0 +1,93 @@
+"""Predict the masks of a folder of photos, which need no tags."""
+import argparse
+import sys
+from pathlib import Path
+
+import mmcv
+import numpy as np
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.model import revert_sync_batchnorm
+from mmseg.apis import inference_model, init_model
+
+from mmlpcam.datasets import PhotoFolderDataset, SegDatasetWrapper
+from mmlpcam.engine import last_checkpoint
+from mmlpcam.utils.masks import write_index_mask
+from mmlpcam.utils.parallel import track_on_terminal
+from mmlpcam.visualization import draw_mask
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='example: tools/predict.py my_project/segmentor.py '
+        'runs/first/segmentor new_photos predictions')
+    parser.add_argument(
+        'config', help='config file of a segmentor, with a `test_pipeline`')
+    parser.add_argument(
+        'checkpoint',
+        type=Path,
+        help='checkpoint file, or the folder of a run: its last checkpoint')
+    parser.add_argument('photos', help='folder of the photos')
+    parser.add_argument(
+        'out',
+        type=Path,
+        help='folder to write to: masks/<photo>.png, class indices with '
+        'palette, and pictures/<photo>.jpg')
+    parser.add_argument(
+        '--device',
+        default=get_device(),
+        help='such as cpu or cuda:0 (default: %(default)s)')
+    return parser.parse_args()
+
+
+def find_checkpoint(path: Path) -> str:
+    found = last_checkpoint(path) if path.is_dir() else str(path)
+    if found is None:
+        raise FileNotFoundError(
+            f'{path} holds no last_checkpoint: give the folder of a stage '
+            'that has trained, such as <work dir>/segmentor, or a file')
+    return found
+
+
+def predict(args: argparse.Namespace) -> int:
+    """Write masks and pictures and return how many."""
+    photos = SegDatasetWrapper(PhotoFolderDataset(dict(img_path=args.photos)))
+    cfg = Config.fromfile(args.config)
+    if 'test_pipeline' not in cfg:
+        raise ValueError(f'{args.config} has no `test_pipeline`, which says '
+                         'how photos are loaded')
+    model = revert_sync_batchnorm(
+        init_model(cfg, find_checkpoint(args.checkpoint), device=args.device))
+    classes, palette = (
+        model.dataset_meta[key] for key in ('classes', 'palette'))
+    print(
+        'colours:', ', '.join(f'{name} #{bytes(color).hex()}'
+                              for name, color in zip(classes, palette)))
+    for index in track_on_terminal((range(len(photos)), len(photos))):
+        info = photos.get_data_info(index)
+        name = info['image_id']
+        sample = inference_model(model, info['img_path'])
+        mask = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+        write_index_mask(args.out / 'masks' / f'{name}.png', mask, palette)
+        image = mmcv.imread(info['img_path'], channel_order='rgb')
+        mmcv.imwrite(
+            draw_mask(image, mask, palette)[..., ::-1],
+            str(args.out / 'pictures' / f'{name}.jpg'))
+    return len(photos)
+
+
+def main() -> int:
+    args = parse_args()
+    try:
+        count = predict(args)
+    except (OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    print(f'{count} masks written to {args.out / "masks"}, pictures to '
+          f'{args.out / "pictures"}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
