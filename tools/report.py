@@ -1,9 +1,11 @@
-"""Report on a chain: its scores, and a picture of its steps.
+"""Report on a chain or a joint run: its scores, and a picture of its steps.
 
-The chain may still be running: steps that are not there yet are left out, and
-so is what needs true masks where there are none.
+It may still be running: steps that are not there yet are left out, and so is
+what needs true masks where there are none.
 """
 import argparse
+import copy
+import json
 from pathlib import Path
 
 import mmcv
@@ -35,9 +37,9 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='example: tools/report.py configs/lpcam/deeplabv3_parts.py '
         '--work-dir work_dirs/demo')
-    parser.add_argument('config', help='config file of the chain')
+    parser.add_argument('config', help='config file of the run')
     parser.add_argument(
-        '--work-dir', required=True, help='work dir of the chain')
+        '--work-dir', required=True, help='work dir of the run')
     parser.add_argument(
         '--num-images',
         type=int,
@@ -81,7 +83,20 @@ def print_scores(work_dir: Path) -> None:
                 'segmentor, validation split', f'{metrics["mIoU"]:.2f}', '',
                 '', ''
             ])
+    joint = last_validation(work_dir)
+    if joint is not None:
+        table.add_row(
+            ['segmentor, validation split', f'{joint:.2f}', '', '', ''])
     print(table if table.rows else 'no scores (yet): they need true masks')
+
+
+def last_validation(run_dir: Path) -> float | None:
+    """Return the last mIoU in the logs of a run, if there is one."""
+    found = None
+    for log in sorted(run_dir.glob('*/vis_data/scalars.json')):
+        for line in log.read_text().splitlines():
+            found = json.loads(line).get('mIoU', found)
+    return found
 
 
 @torch.no_grad()
@@ -89,18 +104,22 @@ def draw(config: Config, work_dir: Path, num_images: int,
          bg_thrs: list[float]) -> np.ndarray:
     """Panel with one row per image."""
     config.work_dir = str(work_dir)
-    stages = {stage.name: stage for stage in StagedRunner(config).stages}
-    # the first stage that makes maps; without masks there is no `seed`
-    first = next(n for n in ('seed', 'maps', 'labels') if n in stages)
-    cfg = stages[first].resolved_cfg()
-    cfg.model.test_cfg.extra_map_types = ('cam', 'lpcam')
+    if 'stages' in config:
+        cfg, scored = chain_maps(config)
+        segmentor_dir = work_dir / 'segmentor'
+        made = [
+            stage for stage in LABEL_STAGES if is_finished(work_dir / stage)
+        ]
+    else:
+        cfg, scored = joint_maps(config, work_dir), False
+        segmentor_dir = work_dir
+        made = ['labels']
     classifier = init(cfg, cfg.load_from)
     photos = build_dataset(cfg.label_dataloader)
-    masks = true_masks(cfg) if 'seed' in stages else {}
+    masks = true_masks(cfg) if scored else {}
     shown = choose(photos, masks, num_images)
     palette = photos.metainfo['palette']
-    made = [stage for stage in LABEL_STAGES if is_finished(work_dir / stage)]
-    checkpoint = last_checkpoint(work_dir / 'segmentor')
+    checkpoint = last_checkpoint(segmentor_dir)
     segmentor = init(config, checkpoint) if checkpoint else None
     rows = []
     for index in shown:
@@ -136,6 +155,52 @@ def draw(config: Config, work_dir: Path, num_images: int,
     legend = draw_legend(photos.metainfo['classes'][1:], palette[1:],
                          panel.shape[1])
     return np.concatenate([panel, legend])
+
+
+def chain_maps(config: Config) -> tuple[Config, bool]:
+    """Return the config that makes the maps of a chain, with its checkpoint.
+
+    The second value says if the chain scores them with true masks.
+    """
+    stages = {stage.name: stage for stage in StagedRunner(config).stages}
+    # the first stage that makes maps; without masks there is no `seed`
+    first = next(n for n in ('seed', 'maps', 'labels') if n in stages)
+    cfg = stages[first].resolved_cfg()
+    cfg.model.test_cfg.extra_map_types = ('cam', 'lpcam')
+    return cfg, 'seed' in stages
+
+
+def joint_maps(config: Config, work_dir: Path) -> Config:
+    """Return a config that makes the maps of a joint run.
+
+    Raises:
+        ValueError: If it is no joint run, or has no checkpoint with
+            prototypes yet.
+    """
+    hooks = [
+        hook for hook in config.get('custom_hooks', [])
+        if hook.type == 'PrototypeBankHook' and 'labels' in hook
+    ]
+    if not hooks:
+        raise ValueError(f'{config.filename} has neither stages nor a '
+                         'PrototypeBankHook with labels: there is nothing to '
+                         'report')
+    checkpoint = last_checkpoint(work_dir)
+    if checkpoint is None or not (work_dir / 'labels/masks').exists():
+        raise ValueError(f'{work_dir} holds no labels, or no checkpoint of '
+                         'the time after: wait until the warm-up is over')
+    hook = hooks[0]
+    cfg = copy.deepcopy(config)
+    cfg.load_from = checkpoint
+    cfg.model.type = 'CAMSegmentor'
+    cfg.model.test_cfg = dict(
+        extra_map_types=('cam', 'lpcam'),
+        **{
+            key: hook[key]
+            for key in ('scales', 'flip', 'stride') if key in hook
+        })
+    cfg.label_dataloader = dict(dataset=hook.labels.dataset)
+    return cfg
 
 
 def init(cfg: Config, checkpoint: str) -> torch.nn.Module:

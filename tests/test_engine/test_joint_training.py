@@ -1,5 +1,7 @@
 """A segmentor that trains on labels which follow its own classifier."""
+import runpy
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from mmlpcam.engine.hooks import prototype_bank_hook as hook_module
 from mmlpcam.evaluation import PseudoLabelWriter
 from mmlpcam.utils import read_json
 
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``')
 
 
@@ -388,3 +391,26 @@ def test_killed_before_a_generation_is_whole(job):
     assert not refresher.restore('epoch_4')
     shutil.rmtree(job.folder / 'run/labels/epoch_4')
     assert not refresher.restore('epoch_4')
+
+
+# --- its picture -------------------------------------------------------------
+
+
+def test_report(job):
+    draw = runpy.run_path(str(ROOT / 'tools/report.py'))['draw']
+    run = job.folder / 'run'
+    run.mkdir()
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
+    cfg = Config(job.cfg(test_pipeline=pipeline))
+    with pytest.raises(ValueError, match='wait until the warm-up is over'):
+        draw(cfg, run, 2, [])
+    job.train()
+    panel = draw(cfg, run, 2, [.3])
+    assert panel.ndim == 3 and panel.shape[2] == 3
+    more = draw(cfg, run, 4, [.3])
+    assert more.shape[0] > panel.shape[0] and more.shape[1] == panel.shape[1]
+    # a column for a threshold
+    assert draw(cfg, run, 2, []).shape[1] < panel.shape[1]
+    cfg.custom_hooks = []
+    with pytest.raises(ValueError, match='neither stages nor'):
+        draw(cfg, run, 2, [])
