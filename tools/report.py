@@ -22,6 +22,7 @@ from torch.utils.data import Dataset
 
 from mmlpcam.engine import StagedRunner, last_checkpoint
 from mmlpcam.evaluation import MAP_NAMES
+from mmlpcam.models import find_cam_head
 from mmlpcam.utils import read_json
 from mmlpcam.utils.masks import read_index_mask
 from mmlpcam.visualization import draw_legend, draw_map, draw_mask, draw_panel
@@ -78,15 +79,12 @@ def print_scores(work_dir: Path) -> None:
                 ])
     if is_finished(work_dir / 'segmentor'):
         metrics = read_json(work_dir / 'segmentor/stage.json')['metrics']
-        if metrics:  # validated
-            table.add_row([
-                'segmentor, validation split', f'{metrics["mIoU"]:.2f}', '',
-                '', ''
-            ])
-    joint = last_validation(work_dir)
-    if joint is not None:
+        score = metrics.get('mIoU')  # if it was validated
+    else:
+        score = last_validation(work_dir)  # of a joint run
+    if score is not None:
         table.add_row(
-            ['segmentor, validation split', f'{joint:.2f}', '', '', ''])
+            ['segmentor, validation split', f'{score:.2f}', '', '', ''])
     print(table if table.rows else 'no scores (yet): they need true masks')
 
 
@@ -115,6 +113,9 @@ def draw(config: Config, work_dir: Path, num_images: int,
         segmentor_dir = work_dir
         made = ['labels']
     classifier = init(cfg, cfg.load_from)
+    if not find_cam_head(classifier).bank.is_built:
+        raise ValueError(f'{cfg.load_from} has no prototypes yet: wait for '
+                         'the next checkpoint')
     photos = build_dataset(cfg.label_dataloader)
     masks = true_masks(cfg) if scored else {}
     shown = choose(photos, masks, num_images)
@@ -174,8 +175,7 @@ def joint_maps(config: Config, work_dir: Path) -> Config:
     """Return a config that makes the maps of a joint run.
 
     Raises:
-        ValueError: If it is no joint run, or has no checkpoint with
-            prototypes yet.
+        ValueError: If it is no joint run, or has no labels yet.
     """
     hooks = [
         hook for hook in config.get('custom_hooks', [])

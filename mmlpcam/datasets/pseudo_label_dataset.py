@@ -48,6 +48,8 @@ class PseudoLabelDataset(SegDatasetWrapper):
             size than its image.
     """
 
+    replaces_masks = True
+
     def __init__(self,
                  dataset: Any,
                  label_dir: str | None,
@@ -63,6 +65,11 @@ class PseudoLabelDataset(SegDatasetWrapper):
                              f"'ignore', got {missing!r}.")
         if label_dir is None:
             missing = 'ignore'
+            if suffix != '.png':
+                raise ValueError(
+                    'PseudoLabelDataset: masks that are made while training '
+                    f"(label_dir=None) have the suffix '.png', got {suffix!r}."
+                )
         self.label_dir = None if label_dir is None else str(label_dir)
         self.suffix = suffix
         self.missing = missing

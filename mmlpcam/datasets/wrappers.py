@@ -123,6 +123,10 @@ def check_files(dataset: Any) -> None:
     """
     if getattr(dataset, 'check_files', True) is False:
         return
+    if any(
+            getattr(each, 'replaces_masks', False)
+            for each in nested_datasets(dataset)):
+        return  # it has checked its own, and those of the leaf are not loaded
     try:
         leaves = list(_leaves(dataset))
     except TypeError:
@@ -195,7 +199,13 @@ class SegDatasetWrapper:
     Raises:
         TypeError: ``dataset`` is or holds something else than the above.
         ValueError: The dataset has no image, or two images share an id.
+
+    Attributes:
+        replaces_masks (bool): Whether samples get masks other than those of
+            the wrapped dataset.
     """
+
+    replaces_masks = False
 
     def __init__(self,
                  dataset: Any,

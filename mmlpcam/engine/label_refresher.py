@@ -1,5 +1,6 @@
 """Pseudo labels that are made anew while a segmentor trains on them."""
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,9 @@ from mmlpcam.utils import read_json
 from mmlpcam.utils.parallel import track_on_terminal
 from .pseudo_label_loop import model_digest
 
+# of a generation
+_NAME = re.compile(r'(epoch|iter)_\d+')
+
 
 class LabelRefresher:
     """Write the masks of a training set in generations.
@@ -27,9 +31,9 @@ class LabelRefresher:
     leaves; ``<work_dir>/labels/masks`` is a link to the masks of one
     generation, from which the training set reads. The link moves once a
     generation is complete, so that no epoch sees a mixture, and the
-    generation that the last checkpoint was trained on is kept, so that a run
-    that is killed at any moment resumes with the labels it had. All ranks
-    write.
+    generation that the last checkpoint goes on with is kept, so that a run
+    that is killed at any moment resumes with the labels it had. All others
+    are removed. All ranks write.
 
     Args:
         dataset (dict): Config of an :class:`ImageLabelDataset` with the
@@ -63,7 +67,6 @@ class LabelRefresher:
             stride=stride)
         self.label_dir: Path | None = None
         self._dataset: Dataset | None = None
-        self._generations: set[str] = set()
         self._saved: str | None = None
 
     @property
@@ -141,8 +144,9 @@ class LabelRefresher:
         Args:
             model (EncoderDecoder): Model with a :class:`CAMHead`; not
                 wrapped for distribution.
-            generation (str): Name of the new labels. What a killed run has
-                left under this name is removed.
+            generation (str): Name of the new labels, such as 'epoch_12' or
+                'iter_4000'. What a killed run has left under this name is
+                removed.
         """
         folder = self.label_dir / generation
         if is_main_process():
@@ -174,9 +178,10 @@ class LabelRefresher:
         barrier()
         if is_main_process():
             self._point_to(generation)
-            for name in self._generations - {generation, self._saved}:
-                shutil.rmtree(self.label_dir / name, ignore_errors=True)
-        self._generations = {generation, self._saved} - {None}
+            for path in self.label_dir.iterdir():
+                if (_NAME.fullmatch(path.name)
+                        and path.name not in (generation, self._saved)):
+                    shutil.rmtree(path, ignore_errors=True)
         barrier()
 
     def note_checkpoint(self, generation: str | None) -> None:

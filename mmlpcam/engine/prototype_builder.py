@@ -1,6 +1,5 @@
 """From images and a classifier to a prototype bank."""
 import logging
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +10,6 @@ from mmengine.dist import (all_reduce, broadcast, get_world_size,
                            is_main_process)
 from mmengine.logging import print_log
 from mmengine.runner import Runner
-from mmengine.utils import track_iter_progress
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import DATASETS
 from prettytable import PrettyTable
@@ -22,6 +20,7 @@ from mmlpcam.models import CAMHead, find_cam_head
 from mmlpcam.models.cam_segmentor import without_padding
 from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
                          select_context_prototypes, split_features)
+from mmlpcam.utils.parallel import track_on_terminal
 
 _SIDES = ('fg', 'bg')
 # A point is identified by (image, repeat, position); see _keys().
@@ -214,8 +213,9 @@ class PrototypeBuilder:
                     type='DefaultSampler', shuffle=False, round_up=False),
                 dataset=Subset(dataset, used)))
         feats, keys = defaultdict(list), defaultdict(list)
-        progress = is_main_process() and sys.stdout.isatty()
-        for batch in track_iter_progress(loader) if progress else loader:
+        batches = track_on_terminal(
+            (loader, len(loader))) if is_main_process() else loader
+        for batch in batches:
             data = model.data_preprocessor(batch)
             sample = data['data_samples'][0]
             image, present = sample.sample_idx, sample.img_labels

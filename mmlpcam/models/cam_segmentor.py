@@ -93,8 +93,9 @@ def predict_maps(model: EncoderDecoder, inputs: Tensor,
     metas = [sample.metainfo for sample in data_samples]
     if any(meta.get('flip') for meta in metas):
         raise ValueError(
-            'CAMSegmentor fuses mirror images itself (test_cfg.flip): '
-            'take RandomFlip out of the test pipeline, or drop --tta')
+            'maps fuse mirror images themselves (`flip` of CAMSegmentor and '
+            'PrototypeBankHook): take RandomFlip out of the pipeline, or drop '
+            '--tta')
     inputs = without_padding(inputs, metas)
     labels = head.image_labels(model.extract_feat, inputs,
                                metas if cfg['use_image_labels'] else None)

@@ -217,7 +217,7 @@ def test_maps_of_joint_training(data, tmp_path, monkeypatch):
     path = ROOT / 'configs/lpcam/deeplabv3_voc_joint.py'
     cfg = shorten_segmentor(path)
     cfg.work_dir = str(tmp_path)
-    cfg.custom_hooks[0].num_workers = 0
+    cfg.custom_hooks[0].update(begin=1, num_workers=0)
     for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
         cfg.pop(key)
     Runner.from_cfg(cfg).train()

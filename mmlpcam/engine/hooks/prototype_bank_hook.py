@@ -36,8 +36,8 @@ class PrototypeBankHook(Hook):
     Args:
         dataset (dict): See :class:`PrototypeBuilder`.
         interval (int): Build every this many epochs (or iterations), and
-            always after the last one; -1 builds after the last one only.
-            Defaults to -1.
+            always after the last one; -1 builds after `begin`, if given, and
+            after the last one only. Defaults to -1.
         by_epoch (bool): Whether `interval` and `begin` count epochs.
             Defaults to True.
         begin (int, optional): Number of epochs (or iterations) after which
@@ -79,6 +79,7 @@ class PrototypeBankHook(Hook):
         self.begin = interval if begin is None else begin
         self.momentum = momentum
         self.builder = PrototypeBuilder(dataset, **builder)
+        self._last_checkpoint: str | None = None
         self.refresher = None if labels is None else LabelRefresher(
             **labels,
             scales=self.builder.scales,
@@ -91,9 +92,12 @@ class PrototypeBankHook(Hook):
 
         Raises:
             ValueError: If epochs are to be counted in an iteration-based
-                loop, which ends its one epoch after the last checkpoint.
+                loop, which ends its one epoch after the last checkpoint; or
+                if no label would be there before the end.
         """
-        if self.by_epoch and isinstance(runner.train_loop, IterBasedTrainLoop):
+        loop = runner.train_loop
+        by_iter = isinstance(loop, IterBasedTrainLoop)
+        if self.by_epoch and by_iter:
             raise ValueError('the training loop counts iterations: set '
                              'by_epoch=False in PrototypeBankHook')
         model = _unwrap(runner)
@@ -101,8 +105,22 @@ class PrototypeBankHook(Hook):
         self.builder.prepare()
         if self.refresher is None:
             return
+        end = loop.max_epochs if self.by_epoch else loop.max_iters
+        if not 0 < self.begin < end:
+            raise ValueError(
+                'PrototypeBankHook would write the first labels after '
+                f'{self.begin if self.begin > 0 else end} of {end} '
+                f'{"epochs" if self.by_epoch else "iterations"}, and nothing '
+                'would train on them: set `begin`, or `interval`, lower')
         self.refresher.connect(runner.train_dataloader.dataset,
                                runner.work_dir)
+        if by_iter:
+            # MMEngine 0.10.7 has started the loader processes by now, with
+            # a dataset that knew no folder
+            loop.dataloader._iterator = None
+            loop.dataloader_iterator = type(loop.dataloader_iterator)(
+                loop.dataloader)
+        self._last_checkpoint = runner.message_hub.get_info('last_ckpt')
         # the message hub may remember an earlier run of this process
         generation = runner.message_hub.get_info(
             _GENERATION) if runner.iter else None
@@ -131,8 +149,12 @@ class PrototypeBankHook(Hook):
             self._build_and_label(runner, f'iter_{runner.iter + 1}')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Keep the labels that belong to the checkpoint."""
-        if self.refresher is not None:
+        """Keep the labels that belong to the last checkpoint."""
+        if self.refresher is None:
+            return
+        last = runner.message_hub.get_info('last_ckpt')
+        if last != self._last_checkpoint:  # else it is a best one
+            self._last_checkpoint = last
             self.refresher.note_checkpoint(
                 runner.message_hub.get_info(_GENERATION))
 
