@@ -112,6 +112,7 @@ def mmseg_train():
     return tool
 
 
+@pytest.mark.slow
 def test_staged_example_runs_by_the_tool_of_mmseg(installed, project,
                                                   mmseg_train):
     output = installed.run([

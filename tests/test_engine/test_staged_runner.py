@@ -57,6 +57,8 @@ def _no_kill():
 @pytest.fixture
 def config(parts, monkeypatch):
     """The demo chain, shrunk to seconds."""
+    # formatting it takes longer than all the rest
+    monkeypatch.setattr(Config, 'pretty_text', '')
     monkeypatch.setenv('PARTS_DATASET', str(parts))
     cfg = Config.fromfile(str(ROOT / 'configs/lpcam/deeplabv3_parts.py'))
     small = dict(stem_channels=8, base_channels=8)
@@ -355,7 +357,7 @@ def test_report_shows_each_step(config, unbroken):
                                                   ROOT / 'tools/report.py')
     report = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(report)
-    panel = report.draw(config.copy(), unbroken, num_images=2)
+    panel = report.draw(config.copy(), unbroken, num_images=2, bg_thrs=[])
     columns = [panel[30:, x:x + 192] for x in range(0, panel.shape[1], 196)]
     assert len(columns) == 6
     photos = [
