@@ -117,7 +117,12 @@ class PrototypeBankHook(Hook):
         if by_iter:
             # MMEngine 0.10.7 has started the loader processes by now, with
             # a dataset that knew no folder
-            loop.dataloader._iterator = None
+            loop.dataloader = runner.build_dataloader(
+                {
+                    **runner.cfg.train_dataloader, 'dataset':
+                    loop.dataloader.dataset
+                },
+                seed=runner.seed)
             loop.dataloader_iterator = type(loop.dataloader_iterator)(
                 loop.dataloader)
         self._last_checkpoint = runner.message_hub.get_info('last_ckpt')
