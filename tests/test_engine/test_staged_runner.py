@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmseg.registry import HOOKS, RUNNERS
 from PIL import Image
 
-from mmlpcam.datasets.parts_generator import PartsSettings, make_parts_dataset
+from mmlpcam.converters.parts import PartsSettings, make_parts_dataset
 from mmlpcam.engine import StagedRunner, last_checkpoint
 from mmlpcam.evaluation import PseudoLabelWriter
 from mmlpcam.utils import read_json
