@@ -7,11 +7,10 @@ import mmcv
 import numpy as np
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.model import revert_sync_batchnorm
-from mmseg.apis import inference_model, init_model
+from mmseg.apis import inference_model
 
 from mmlpcam.datasets import PhotoFolderDataset, SegDatasetWrapper
-from mmlpcam.engine import last_checkpoint
+from mmlpcam.engine import init_trained_model, last_checkpoint
 from mmlpcam.utils.masks import write_index_mask
 from mmlpcam.utils.parallel import track_on_terminal
 from mmlpcam.visualization import draw_mask
@@ -57,8 +56,12 @@ def predict(args: argparse.Namespace) -> int:
     if 'test_pipeline' not in cfg:
         raise ValueError(f'{args.config} has no `test_pipeline`, which says '
                          'how photos are loaded')
-    model = revert_sync_batchnorm(
-        init_model(cfg, find_checkpoint(args.checkpoint), device=args.device))
+    checkpoint = find_checkpoint(args.checkpoint)
+    model = init_trained_model(cfg, checkpoint, args.device)
+    if getattr(model, 'dataset_meta', None) is None:
+        raise ValueError(f'{checkpoint} does not say for what classes it was '
+                         'trained (meta.dataset_meta): give one that a '
+                         'training has saved')
     classes, palette = (
         model.dataset_meta[key] for key in ('classes', 'palette'))
     print(

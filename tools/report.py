@@ -13,14 +13,13 @@ import numpy as np
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
-from mmengine.model import revert_sync_batchnorm
-from mmseg.apis import inference_model, init_model
+from mmseg.apis import inference_model
 from mmseg.registry import DATASETS
 from mmseg.structures import SegDataSample
 from prettytable import PrettyTable
 from torch.utils.data import Dataset
 
-from mmlpcam.engine import StagedRunner, last_checkpoint
+from mmlpcam.engine import StagedRunner, init_trained_model, last_checkpoint
 from mmlpcam.evaluation import MAP_NAMES
 from mmlpcam.models import find_cam_head
 from mmlpcam.utils import read_json
@@ -112,7 +111,7 @@ def draw(config: Config, work_dir: Path, num_images: int,
         cfg, scored = joint_maps(config, work_dir), False
         segmentor_dir = work_dir
         made = ['labels']
-    classifier = init(cfg, cfg.load_from)
+    classifier = init_trained_model(cfg, cfg.load_from, 'cpu')
     if not find_cam_head(classifier).bank.is_built:
         raise ValueError(f'{cfg.load_from} has no prototypes yet: wait for '
                          'the next checkpoint')
@@ -121,7 +120,8 @@ def draw(config: Config, work_dir: Path, num_images: int,
     shown = choose(photos, masks, num_images)
     palette = photos.metainfo['palette']
     checkpoint = last_checkpoint(segmentor_dir)
-    segmentor = init(config, checkpoint) if checkpoint else None
+    segmentor = init_trained_model(config, checkpoint,
+                                   'cpu') if checkpoint else None
     rows = []
     for index in shown:
         info = photos.get_data_info(index)
@@ -201,10 +201,6 @@ def joint_maps(config: Config, work_dir: Path) -> Config:
         })
     cfg.label_dataloader = dict(dataset=hook.labels.dataset)
     return cfg
-
-
-def init(cfg: Config, checkpoint: str) -> torch.nn.Module:
-    return revert_sync_batchnorm(init_model(cfg, checkpoint, device='cpu'))
 
 
 def build_dataset(dataloader: dict) -> Dataset:

@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
-from mmlpcam.engine import init_amp, init_distributed, use_amp
+from mmlpcam.engine import init_amp, init_distributed, last_checkpoint, use_amp
 from mmlpcam.utils import parse_run_args
 
 
@@ -48,6 +48,10 @@ def main() -> None:
     if 'runner_type' in cfg:
         runner = RUNNERS.build(cfg)
     else:
+        if args.resume:
+            # a `load_from` of the config is what the training began with
+            cfg.load_from = last_checkpoint(
+                cfg.work_dir) or cfg.get('load_from')
         init_amp(cfg)
         runner = Runner.from_cfg(cfg)
     runner.train()

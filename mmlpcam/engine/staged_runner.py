@@ -4,7 +4,6 @@ import gc
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,13 @@ from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 from mmseg.registry import DATASETS, RUNNERS
 from torch import nn
 
 from mmlpcam.datasets import check_files
 from mmlpcam.utils import check_writable, read_json, write_json
+from .checkpoints import last_checkpoint
 from .distributed import init_distributed
 from .mixed_precision import has_amp, init_amp, use_amp
 
@@ -284,6 +284,8 @@ class Stage:
             cfg.visualizer.name = self.work_dir
         init_distributed(cfg)
         init_amp(cfg)
+        was_started = self.state_file.exists()
+        barrier()
         if is_main_process():
             self._write_state(finished=False)
         barrier()
@@ -293,6 +295,9 @@ class Stage:
             cfg.resume = checkpoint is not None
             if checkpoint is not None:
                 cfg.load_from = checkpoint
+            elif was_started:
+                _say(f'{self.work_dir} holds no checkpoint yet: the stage '
+                     'begins anew')
             runner = Runner.from_cfg(cfg)
             runner.register_hook(metrics)
             model = runner.train()
@@ -372,25 +377,6 @@ def drop_training(cfg: Config) -> None:
                 'param_scheduler', 'val_dataloader', 'val_cfg',
                 'val_evaluator'):
         cfg.pop(key, None)
-
-
-def last_checkpoint(folder: str | os.PathLike) -> str | None:
-    """Find the last whole checkpoint of a run.
-
-    MMEngine names a checkpoint in ``last_checkpoint`` once it is written.
-
-    Args:
-        folder (str | os.PathLike): Work dir of the run. It may have moved
-            since.
-
-    Returns:
-        str | None: File name, or None if there is none.
-    """
-    if not (Path(folder) / 'last_checkpoint').exists():
-        return None
-    name = Path(find_latest_checkpoint(str(folder)) or '').name
-    checkpoint = Path(folder) / name
-    return str(checkpoint) if checkpoint.is_file() else None
 
 
 def _by_name(stages: dict) -> dict:

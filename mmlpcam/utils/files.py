@@ -20,6 +20,9 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
     Yields:
         Path: Temporary file to write to.
+
+    Raises:
+        OSError: If it cannot be written, with the name of the file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,8 +37,28 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         os.umask(umask)
         tmp.chmod(0o666 & ~umask)
         tmp.replace(path)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # a full disk, say: what is written to an open file has no name
+        if error.errno is None:
+            raise OSError(f'{path}: {error}') from error
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         tmp.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike, content: bytes) -> None:
+    """Write a file atomically, and see it on the disk.
+
+    Args:
+        path (str | os.PathLike): File name. Its folder is made.
+        content (bytes): What it is to hold.
+    """
+    with atomic_path(path) as tmp, open(tmp, 'wb') as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_json(path: str | os.PathLike, content: dict) -> None:
