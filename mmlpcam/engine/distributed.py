@@ -1,12 +1,16 @@
 """Process groups on machines with and without accelerators."""
 import atexit
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch.distributed as torch_dist
 from mmengine.config import Config
 from mmengine.device import is_cuda_available, is_npu_available
-from mmengine.dist import init_dist, is_distributed
+from mmengine.dist import (broadcast_object_list, init_dist, is_distributed,
+                           is_main_process)
 from mmengine.utils.dl_utils import set_multi_processing
+
+_Result = TypeVar('_Result')
 
 
 def init_distributed(cfg: Config) -> None:
@@ -51,6 +55,38 @@ def init_distributed(cfg: Config) -> None:
             device_ids=None,
             broadcast_buffers=False,
             find_unused_parameters=cfg.get('find_unused_parameters', False))
+
+
+def on_main_process(function: Callable[[], _Result]) -> _Result:
+    """Call a function on the main process; all have its result or its error.
+
+    All processes must call this. If one alone failed, the others would wait
+    for it.
+
+    Args:
+        function (Callable): Takes nothing and returns what can be pickled.
+
+    Returns:
+        Any: Its result.
+
+    Raises:
+        Exception: What it raises; a RuntimeError with the same text in the
+            other processes.
+    """
+    outcome: list = [None, None]
+    failure: Exception | None = None
+    if is_main_process():
+        try:
+            outcome[0] = function()
+        except Exception as error:
+            failure = error
+            outcome[1] = f'{type(error).__name__}: {error}'
+    broadcast_object_list(outcome)
+    if failure is not None:
+        raise failure
+    if outcome[1] is not None:
+        raise RuntimeError(f'the main process has stopped: {outcome[1]}')
+    return outcome[0]
 
 
 def _replace_sync_bn(node: Any) -> None:

@@ -21,6 +21,7 @@ from torch import nn
 from mmlpcam.datasets import check_files
 from mmlpcam.utils import check_writable, read_json, write_json
 from .distributed import init_distributed
+from .lock import run_lock
 from .mixed_precision import has_amp, init_amp, use_amp
 
 _PREFIX = 'stage://'
@@ -105,7 +106,15 @@ class StagedRunner:
         Returns:
             nn.Module: The trained model of the last stage; None if all
             stages were finished before.
+
+        Raises:
+            RuntimeError: If another run uses the work dir, see
+                :func:`run_lock`.
         """
+        with run_lock(self.cfg.work_dir):
+            return self._run_stages()
+
+    def _run_stages(self) -> nn.Module | None:
         self._check_datasets()
         model = None
         for number, stage in enumerate(self.stages, 1):
