@@ -6,7 +6,8 @@ from .lock import run_lock
 from .mixed_precision import CPUAmpOptimWrapper, has_amp, init_amp, use_amp
 from .prototype_builder import PrototypeBuilder, draw_images
 from .pseudo_label_loop import PseudoLabelLoop, model_digest
-from .staged_runner import Stage, StagedRunner, drop_training, last_checkpoint
+from .stage import Stage, drop_training, last_checkpoint
+from .staged_runner import StagedRunner
 
 __all__ = [
     'CPUAmpOptimWrapper', 'ChannelsLastHook', 'IterSeedHook', 'LabelRefresher',
