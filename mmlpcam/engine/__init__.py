@@ -5,10 +5,12 @@ from .distributed import init_distributed
 from .hooks import (ChannelsLastHook, CheckpointHook, IterSeedHook,
                     PrototypeBankHook)
 from .label_refresher import LabelRefresher
+from .lock import run_lock
 from .mixed_precision import CPUAmpOptimWrapper, has_amp, init_amp, use_amp
 from .prototype_builder import PrototypeBuilder, draw_images
 from .pseudo_label_loop import PseudoLabelLoop, model_digest
-from .staged_runner import Stage, StagedRunner, drop_training
+from .stage import Stage, drop_training
+from .staged_runner import StagedRunner
 
 __all__ = [
     'CPUAmpOptimWrapper', 'ChannelsLastHook', 'CheckpointHook', 'IterSeedHook',
@@ -16,5 +18,5 @@ __all__ = [
     'PseudoLabelLoop', 'Stage', 'StagedRunner', 'check_weights', 'draw_images',
     'drop_training', 'has_amp', 'init_amp', 'init_distributed',
     'init_trained_model', 'last_checkpoint', 'load_weights', 'model_digest',
-    'use_amp'
+    'run_lock', 'use_amp'
 ]

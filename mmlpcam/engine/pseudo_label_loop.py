@@ -2,7 +2,6 @@
 import hashlib
 import logging
 
-from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, TestLoop
@@ -10,7 +9,9 @@ from mmseg.registry import LOOPS
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
+from mmlpcam.datasets import listed
 from mmlpcam.evaluation import PseudoLabelWriter
+from mmlpcam.utils import on_main_process
 
 
 @LOOPS.register_module()
@@ -48,29 +49,34 @@ class PseudoLabelLoop(TestLoop):
 
         Returns:
             dict: Metrics of the writer.
+
+        Raises:
+            RuntimeError: If labels are not there at the end.
         """
         writer = self.evaluator.metrics[0]
         model = self.runner.model
         model = model.module if is_model_wrapper(model) else model
+        dataset = self.dataloader.dataset
         writer.open(
             dict(
                 model=model_digest(model),
                 test_cfg=dict(model.test_cfg),
-                fp16=self.fp16))
-        dataset = self.dataloader.dataset
+                fp16=self.fp16), dataset.image_ids)
         # one rank decides, since others may already be writing
-        missing = [[
+        missing = set(on_main_process(writer.missing))
+        to_make = [
             index for index, image_id in enumerate(dataset.image_ids)
-            if not writer.is_written(image_id)
-        ] if is_main_process() else None]
-        broadcast_object_list(missing)
+            if image_id in missing
+        ]
         print_log(
-            f'{len(dataset) - len(missing[0])} of {len(dataset)} labels are '
-            f'there already; {len(missing[0])} to make',
+            f'{len(dataset) - len(to_make)} of {len(dataset)} labels are '
+            f'there already; {len(to_make)} to make',
             logger='current',
             level=logging.INFO)
-        self.dataloader = self._build_dataloader(missing[0])
-        return super().run()
+        self.dataloader = self._build_dataloader(to_make)
+        metrics = super().run()
+        check_written(writer)
+        return metrics
 
     def _build_dataloader(self, indices: list[int]) -> DataLoader:
         remaining = Subset(self.dataloader.dataset, indices)
@@ -82,6 +88,24 @@ class PseudoLabelLoop(TestLoop):
                 **self._dataloader_cfg, 'dataset': remaining
             },
             seed=self.runner.seed)
+
+
+def check_written(writer: PseudoLabelWriter) -> None:
+    """Count the labels of a run that has ended, in all processes.
+
+    Args:
+        writer (PseudoLabelWriter): The writer.
+
+    Raises:
+        RuntimeError: If some are missing, or cut.
+    """
+    missing = on_main_process(writer.missing)
+    if missing:
+        raise RuntimeError(
+            f'{len(missing)} of {len(writer.image_ids)} labels in '
+            f'{writer.out_dir} are missing or cut although they were '
+            f'written: {listed(missing)}. Is the disk full, or does something '
+            'remove files there? The same command again makes them')
 
 
 def model_digest(model: nn.Module) -> str:

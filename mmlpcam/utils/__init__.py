@@ -4,10 +4,11 @@ from .cli import parse_run_args
 from .files import (atomic_path, check_no_stage, check_writable, read_json,
                     reading, write_bytes, write_json)
 from .installed import config_path
-from .ranks import run_on_main
+from .ranks import on_main_process
 
 __all__ = [
     'atomic_path', 'check_no_stage', 'check_writable', 'config_path',
-    'parse_run_args', 'read_checkpoint', 'read_json', 'reading', 'run_on_main',
-    'weights_of', 'write_bytes', 'write_checkpoint', 'write_json'
+    'parse_run_args', 'read_checkpoint', 'read_json', 'reading',
+    'on_main_process', 'weights_of', 'write_bytes', 'write_checkpoint',
+    'write_json'
 ]

@@ -28,7 +28,7 @@ from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
 from .files import write_bytes
-from .ranks import run_on_main
+from .ranks import on_main_process
 
 TRUST_VARIABLE = 'MMLPCAM_TRUST_PICKLES'
 _STATISTICS = ('min', 'max', 'current', 'mean')
@@ -266,7 +266,7 @@ def load_from_http(filename: str, map_location: Any = None) -> Any:
                 'the file there, or give its name instead of the '
                 'address') from error
 
-    run_on_main(fetch)
+    on_main_process(fetch)
     return load_from_local(str(path), map_location)
 
 

@@ -1,30 +1,39 @@
 """What one of several processes does for all."""
 from collections.abc import Callable
+from typing import TypeVar
 
 from mmengine.dist import broadcast_object_list, is_main_process
 
+_Result = TypeVar('_Result')
 
-def run_on_main(function: Callable[[], None]) -> None:
-    """Run a function on the main process; if it fails, fail on all.
 
-    Were the others not told, they would wait for the main process until
-    someone ends them. All processes must call this.
+def on_main_process(function: Callable[[], _Result]) -> _Result:
+    """Call a function on the main process; all have its result or its error.
+
+    All processes must call this. If one alone failed, the others would wait
+    for it.
 
     Args:
-        function (Callable): Function without arguments.
+        function (Callable): Takes nothing and returns what can be pickled.
+
+    Returns:
+        Any: Its result.
 
     Raises:
-        Exception: On the main process what the function raised; on the
-            others a RuntimeError.
+        Exception: What it raises; a RuntimeError with the same text in the
+            other processes.
     """
-    error, text = None, [None]
+    outcome: list = [None, None]
+    failure: Exception | None = None
     if is_main_process():
         try:
-            function()
-        except Exception as raised:
-            error, text = raised, [str(raised)]
-    broadcast_object_list(text)
-    if error is not None:
-        raise error
-    if text[0] is not None:
-        raise RuntimeError(f'the main process has failed: {text[0]}')
+            outcome[0] = function()
+        except Exception as error:
+            failure = error
+            outcome[1] = f'{type(error).__name__}: {error}'
+    broadcast_object_list(outcome)
+    if failure is not None:
+        raise failure
+    if outcome[1] is not None:
+        raise RuntimeError(f'the main process has stopped: {outcome[1]}')
+    return outcome[0]

@@ -15,7 +15,7 @@ from mmengine.runner import BaseLoop, Runner
 from mmseg.registry import HOOKS
 
 from mmlpcam.engine.checkpoints import check_weights, last_checkpoint
-from mmlpcam.utils import run_on_main, write_bytes
+from mmlpcam.utils import on_main_process, write_bytes
 
 _BACKEND = 'mmlpcam_local'
 
@@ -62,7 +62,7 @@ class _SavingTogether:
         return getattr(self._runner, name)
 
     def save_checkpoint(self, *args, **kwargs) -> None:
-        run_on_main(partial(self._runner.save_checkpoint, *args, **kwargs))
+        on_main_process(partial(self._runner.save_checkpoint, *args, **kwargs))
 
 
 @HOOKS.register_module()
@@ -167,7 +167,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             by_epoch=self.by_epoch,
             backend_args=self.backend_args,
             **self.args)
-        run_on_main(
+        on_main_process(
             partial(write_bytes,
                     Path(runner.work_dir) / 'last_checkpoint',
                     self.last_ckpt.encode()))

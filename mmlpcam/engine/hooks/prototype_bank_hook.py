@@ -133,8 +133,8 @@ class PrototypeBankHook(Hook):
         if not self.refresher.restore(generation):
             print_log(
                 f'the labels {generation!r} of the checkpoint are not in '
-                f'{self.refresher.label_dir} any more: they are made anew '
-                'from its prototypes',
+                f'{self.refresher.label_dir} any more, or not all of them: '
+                'they are made anew from its prototypes',
                 logger='current',
                 level=logging.WARNING)
             with _autocast(runner):
