@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
-from mmlpcam.engine import init_amp, init_distributed, use_amp
+from mmlpcam.engine import Run, init_amp, init_distributed, preflight, use_amp
 from mmlpcam.utils import parse_run_args
 
 
@@ -49,6 +49,7 @@ def main() -> None:
         runner = RUNNERS.build(cfg)
     else:
         init_amp(cfg)
+        preflight([Run('', 'train', cfg)])
         runner = Runner.from_cfg(cfg)
     runner.train()
 

@@ -10,6 +10,7 @@ from mmseg.registry import LOOPS
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
+from mmlpcam.datasets import indexed
 from mmlpcam.evaluation import PseudoLabelWriter
 
 
@@ -19,14 +20,16 @@ class PseudoLabelLoop(TestLoop):
 
     Args:
         runner (Runner): The runner.
-        dataloader (dict): Config whose dataset has ``image_ids``, such as
-            :class:`ImageLabelDataset`.
+        dataloader (dict): Config whose dataset is an
+            :class:`ImageLabelDataset`, or several in MMEngine's wrappers.
         evaluator (dict | list): The writer alone: another metric would only
             see the images that were missing.
         fp16 (bool): Whether to run in half precision. Defaults to False.
 
     Raises:
-        ValueError: If the evaluator holds another metric.
+        TypeError: If the dataset is of a kind that is not known.
+        ValueError: If the evaluator holds another metric, or two images
+            share an id.
     """
 
     def __init__(self,
@@ -42,6 +45,7 @@ class PseudoLabelLoop(TestLoop):
                 f'{[type(metric).__name__ for metric in metrics]}: score maps '
                 'in a stage of their own')
         self._dataloader_cfg = dataloader
+        self._dataset = indexed(self.dataloader.dataset)
 
     def run(self) -> dict:
         """Write the missing labels.
@@ -57,15 +61,18 @@ class PseudoLabelLoop(TestLoop):
                 model=model_digest(model),
                 test_cfg=dict(model.test_cfg),
                 fp16=self.fp16))
-        dataset = self.dataloader.dataset
+        # RepeatDataset shows an image more than once
+        first: dict[str, int] = {}
+        for index, image_id in enumerate(self._dataset.image_ids):
+            first.setdefault(image_id, index)
         # one rank decides, since others may already be writing
         missing = [[
-            index for index, image_id in enumerate(dataset.image_ids)
+            index for image_id, index in first.items()
             if not writer.is_written(image_id)
         ] if is_main_process() else None]
         broadcast_object_list(missing)
         print_log(
-            f'{len(dataset) - len(missing[0])} of {len(dataset)} labels are '
+            f'{len(first) - len(missing[0])} of {len(first)} labels are '
             f'there already; {len(missing[0])} to make',
             logger='current',
             level=logging.INFO)
@@ -73,8 +80,8 @@ class PseudoLabelLoop(TestLoop):
         return super().run()
 
     def _build_dataloader(self, indices: list[int]) -> DataLoader:
-        remaining = Subset(self.dataloader.dataset, indices)
-        remaining.metainfo = self.dataloader.dataset.metainfo
+        remaining = Subset(self._dataset, indices)
+        remaining.metainfo = self._dataset.metainfo
         if not indices:  # samplers refuse an empty dataset
             return DataLoader(remaining)
         return Runner.build_dataloader(

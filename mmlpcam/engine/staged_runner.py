@@ -15,13 +15,13 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner, find_latest_checkpoint
-from mmseg.registry import DATASETS, RUNNERS
+from mmseg.registry import RUNNERS
 from torch import nn
 
-from mmlpcam.datasets import check_files
 from mmlpcam.utils import check_writable, read_json, write_json
 from .distributed import init_distributed
 from .mixed_precision import has_amp, init_amp, use_amp
+from .preflight import Run, preflight
 
 _PREFIX = 'stage://'
 _FINAL_STAGE = 'segmentor'
@@ -168,20 +168,10 @@ class StagedRunner:
 
     def _check_datasets(self) -> None:
         """Meet bad input before the first stage rather than hours later."""
-        for stage in self.stages:
-            if stage.is_finished():
-                continue
-            splits = ('train', 'val') if stage.task == 'train' else ('test', )
-            for split in splits:
-                loader = stage.cfg.get(f'{split}_dataloader')
-                if loader and not _references(loader['dataset']):
-                    # pipelines are built from the default scope
-                    check_files(
-                        DATASETS.build(
-                            dict(
-                                copy.deepcopy(loader['dataset']),
-                                _scope_=stage.cfg.get('default_scope',
-                                                      'mmseg'))))
+        preflight([
+            Run(stage.name, stage.task, stage.cfg) for stage in self.stages
+            if not stage.is_finished()
+        ])
 
 
 class Stage:
