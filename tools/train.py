@@ -7,8 +7,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
-from mmlpcam.engine import (init_amp, init_distributed, last_checkpoint,
-                            run_lock, use_amp)
+from mmlpcam.engine import (Run, init_amp, init_distributed, last_checkpoint,
+                            preflight, run_lock, use_amp)
 from mmlpcam.utils import parse_run_args
 
 
@@ -57,6 +57,7 @@ def main() -> None:
                 cfg.load_from = last_checkpoint(
                     cfg.work_dir) or cfg.get('load_from')
             init_amp(cfg)
+            preflight([Run('', 'train', cfg)])
             runner = Runner.from_cfg(cfg)
         runner.train()
 

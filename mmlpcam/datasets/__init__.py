@@ -3,6 +3,7 @@ from .image_label_dataset import BACKGROUND_NAMES, ImageLabelDataset
 from .image_label_sources import (COCOJSONLabels, CSVLabels, FolderLabels,
                                   ImageLabelSource, JSONLabels, MaskLabels,
                                   NPYLabels, VOCXMLLabels, listed)
+from .indexed import check_shared_masks, indexed
 from .parts import PartsDataset
 from .photo_folder import PhotoFolderDataset
 from .pseudo_label_dataset import PseudoLabelDataset
@@ -16,5 +17,5 @@ __all__ = [
     'LoadPseudoLabel', 'MaskLabels', 'NPYLabels', 'PartsDataset',
     'PhotoFolderDataset', 'PseudoLabelDataset', 'RandomCanvasCrop',
     'SegDatasetWrapper', 'VOCXMLLabels', 'check_files', 'check_images',
-    'check_masks', 'listed', 'nested_datasets'
+    'check_masks', 'check_shared_masks', 'indexed', 'listed', 'nested_datasets'
 ]

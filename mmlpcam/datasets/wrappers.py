@@ -233,6 +233,12 @@ class SegDatasetWrapper:
 
     @property
     @force_full_init
+    def images(self) -> dict[str, str]:
+        """Path of every image by its id."""
+        return self._images
+
+    @property
+    @force_full_init
     def image_ids(self) -> list[str]:
         """Image id of every sample, in the order of the samples.
 
@@ -254,6 +260,7 @@ class SegDatasetWrapper:
         self._image_ids = _index(self.dataset, images)
         if not self._image_ids:
             raise ValueError(_no_image(self.dataset))
+        self._images = images
         self._prepare(images)
         self._fully_initialized = True
 

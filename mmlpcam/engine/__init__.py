@@ -7,6 +7,7 @@ from .hooks import (ChannelsLastHook, CheckpointHook, IterSeedHook,
 from .label_refresher import LabelRefresher
 from .lock import run_lock
 from .mixed_precision import CPUAmpOptimWrapper, has_amp, init_amp, use_amp
+from .preflight import Run, preflight
 from .prototype_builder import PrototypeBuilder, draw_images
 from .pseudo_label_loop import PseudoLabelLoop, model_digest
 from .stage import Stage, drop_training
@@ -15,8 +16,8 @@ from .staged_runner import StagedRunner
 __all__ = [
     'CPUAmpOptimWrapper', 'ChannelsLastHook', 'CheckpointHook', 'IterSeedHook',
     'LabelRefresher', 'PrototypeBankHook', 'PrototypeBuilder',
-    'PseudoLabelLoop', 'Stage', 'StagedRunner', 'check_weights', 'draw_images',
-    'drop_training', 'has_amp', 'init_amp', 'init_distributed',
+    'PseudoLabelLoop', 'Run', 'Stage', 'StagedRunner', 'check_weights',
+    'draw_images', 'drop_training', 'has_amp', 'init_amp', 'init_distributed',
     'init_trained_model', 'last_checkpoint', 'load_weights', 'model_digest',
-    'run_lock', 'use_amp'
+    'preflight', 'run_lock', 'use_amp'
 ]

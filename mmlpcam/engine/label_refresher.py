@@ -15,7 +15,9 @@ from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
-from mmlpcam.datasets import PseudoLabelDataset, listed, nested_datasets
+from mmlpcam.datasets import (PseudoLabelDataset, SegDatasetWrapper,
+                              check_shared_masks, indexed, listed,
+                              nested_datasets)
 from mmlpcam.evaluation import PseudoLabelWriter, is_labelled, read_manifest
 from mmlpcam.models import MAP_DEFAULTS, predict_maps
 from mmlpcam.utils import on_main_process
@@ -68,7 +70,7 @@ class LabelRefresher:
             flip=flip,
             stride=stride)
         self.label_dir: Path | None = None
-        self._dataset: Dataset | None = None
+        self._dataset: SegDatasetWrapper | None = None
         self._saved: str | None = None
 
     @property
@@ -99,7 +101,8 @@ class LabelRefresher:
                 'PrototypeBankHook is to refresh labels, but nothing reads '
                 'them: put a PseudoLabelDataset with label_dir=None into '
                 'train_dataloader')
-        self._dataset = DATASETS.build(self.dataset)
+        self._dataset = indexed(DATASETS.build(self.dataset))
+        check_shared_masks(train_dataset)
         lacking = {
             image_id
             for reader in readers

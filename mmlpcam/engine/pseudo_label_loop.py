@@ -9,7 +9,7 @@ from mmseg.registry import LOOPS
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
-from mmlpcam.datasets import listed
+from mmlpcam.datasets import indexed, listed
 from mmlpcam.evaluation import PseudoLabelWriter
 from mmlpcam.utils import on_main_process
 
@@ -20,14 +20,16 @@ class PseudoLabelLoop(TestLoop):
 
     Args:
         runner (Runner): The runner.
-        dataloader (dict): Config whose dataset has ``image_ids``, such as
-            :class:`ImageLabelDataset`.
+        dataloader (dict): Config whose dataset is an
+            :class:`ImageLabelDataset`, or several in MMEngine's wrappers.
         evaluator (dict | list): The writer alone: another metric would only
             see the images that were missing.
         fp16 (bool): Whether to run in half precision. Defaults to False.
 
     Raises:
-        ValueError: If the evaluator holds another metric.
+        TypeError: If the dataset is of a kind that is not known.
+        ValueError: If the evaluator holds another metric, or two images
+            share an id.
     """
 
     def __init__(self,
@@ -43,6 +45,7 @@ class PseudoLabelLoop(TestLoop):
                 f'{[type(metric).__name__ for metric in metrics]}: score maps '
                 'in a stage of their own')
         self._dataloader_cfg = dataloader
+        self._dataset = indexed(self.dataloader.dataset)
 
     def run(self) -> dict:
         """Write the missing labels.
@@ -56,20 +59,22 @@ class PseudoLabelLoop(TestLoop):
         writer = self.evaluator.metrics[0]
         model = self.runner.model
         model = model.module if is_model_wrapper(model) else model
-        dataset = self.dataloader.dataset
         writer.open(
             dict(
                 model=model_digest(model),
                 test_cfg=dict(model.test_cfg),
-                fp16=self.fp16), dataset.image_ids)
+                fp16=self.fp16), self._dataset.image_ids)
+        # RepeatDataset shows an image more than once
+        first: dict[str, int] = {}
+        for index, image_id in enumerate(self._dataset.image_ids):
+            first.setdefault(image_id, index)
         # one rank decides, since others may already be writing
         missing = set(on_main_process(writer.missing))
         to_make = [
-            index for index, image_id in enumerate(dataset.image_ids)
-            if image_id in missing
+            index for image_id, index in first.items() if image_id in missing
         ]
         print_log(
-            f'{len(dataset) - len(to_make)} of {len(dataset)} labels are '
+            f'{len(first) - len(to_make)} of {len(first)} labels are '
             f'there already; {len(to_make)} to make',
             logger='current',
             level=logging.INFO)
@@ -79,8 +84,8 @@ class PseudoLabelLoop(TestLoop):
         return metrics
 
     def _build_dataloader(self, indices: list[int]) -> DataLoader:
-        remaining = Subset(self.dataloader.dataset, indices)
-        remaining.metainfo = self.dataloader.dataset.metainfo
+        remaining = Subset(self._dataset, indices)
+        remaining.metainfo = self._dataset.metainfo
         if not indices:  # samplers refuse an empty dataset
             return DataLoader(remaining)
         return Runner.build_dataloader(

@@ -5,17 +5,17 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmseg.registry import DATASETS, RUNNERS
+from mmseg.registry import RUNNERS
 from torch import nn
 
-from mmlpcam.datasets import check_files
 from mmlpcam.utils import check_writable
 from .contents import ContentReader
 from .distributed import init_distributed
 from .lock import run_lock
 from .mixed_precision import has_amp, use_amp
+from .preflight import Run, preflight
 from .stage import Stage
-from .stage_inputs import PREFIX, references
+from .stage_inputs import PREFIX
 
 _FINAL_STAGE = 'segmentor'
 _STAGE_KEYS = ('config', 'task')
@@ -167,20 +167,10 @@ class StagedRunner:
 
     def _check_datasets(self) -> None:
         """Meet bad input before the first stage rather than hours later."""
-        for stage in self.stages:
-            if stage.is_finished():
-                continue
-            splits = ('train', 'val') if stage.task == 'train' else ('test', )
-            for split in splits:
-                loader = stage.cfg.get(f'{split}_dataloader')
-                if loader and not references(loader['dataset']):
-                    # pipelines are built from the default scope
-                    check_files(
-                        DATASETS.build(
-                            dict(
-                                copy.deepcopy(loader['dataset']),
-                                _scope_=stage.cfg.get('default_scope',
-                                                      'mmseg'))))
+        preflight([
+            Run(stage.name, stage.task, stage.cfg) for stage in self.stages
+            if not stage.is_finished()
+        ])
 
 
 def _by_name(stages: dict) -> dict:
