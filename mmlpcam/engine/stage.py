@@ -73,7 +73,10 @@ class Stage:
         self._folders[name] = Path(cfg.work_dir)
         relevant = relevant_cfg(cfg, task)
         self._settings = comparable(relevant)
-        self._sources = list(find_inputs(relevant))
+        self._sources = [
+            source for source in find_inputs(relevant)
+            if name not in references(source.node).values()
+        ]
         for text, parent in references(cfg._cfg_dict).items():
             if parent not in self._folders:
                 raise ValueError(
@@ -331,7 +334,8 @@ class Stage:
                 f'stage {self.name!r} in {self.work_dir} is finished, but its '
                 f'{lacking[0]} is missing or not as it was written: put it '
                 f'back. {self._advice()}')
-        if self.cfg.get('test_cfg', {}).get('type') == 'PseudoLabelLoop':
+        loop = self.cfg.get('test_cfg') or {}
+        if self.task == 'test' and loop.get('type') == 'PseudoLabelLoop':
             writer = self.cfg.test_evaluator
             folder = self._resolve(writer.out_dir)
             images = self._inputs['test_dataloader.dataset']['images']

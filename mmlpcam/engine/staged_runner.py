@@ -104,7 +104,6 @@ class StagedRunner:
     def _run_stages(self) -> nn.Module | None:
         self._check_datasets()
         model = None
-        self._contents.forget_datasets()
         for number, stage in enumerate(self.stages, 1):
             title = f'stage {number}/{len(self.stages)} {stage.name!r}'
             if stage.is_finished():

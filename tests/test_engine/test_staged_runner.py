@@ -12,7 +12,6 @@ from mmengine.hooks import Hook
 from mmseg.registry import HOOKS, RUNNERS
 from PIL import Image
 
-from mmlpcam.converters.parts import PartsSettings, make_parts_dataset
 from mmlpcam.engine import StagedRunner, last_checkpoint
 from mmlpcam.evaluation import PseudoLabelWriter
 from mmlpcam.utils import read_json
@@ -41,47 +40,21 @@ class KillHook(Hook):
             raise Killed
 
 
-@pytest.fixture(scope='module')
-def parts(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('data') / 'parts'
-    make_parts_dataset(
-        str(folder), PartsSettings(num_train=10, num_val=2, size=(64, 64)))
-    return folder
-
-
 @pytest.fixture(autouse=True)
 def _no_kill():
     KillHook.at = {}
 
 
 @pytest.fixture
-def config(parts, monkeypatch):
-    """The demo chain, shrunk to seconds."""
-    # formatting it takes longer than all the rest
-    monkeypatch.setattr(Config, 'pretty_text', '')
-    monkeypatch.setenv('PARTS_DATASET', str(parts))
-    cfg = Config.fromfile(str(ROOT / 'configs/lpcam/deeplabv3_parts.py'))
-    small = dict(stem_channels=8, base_channels=8)
-    cfg.model.backbone.update(small)
-    cfg.model.decode_head.update(in_channels=32, channels=8)
-    cfg.train_cfg.update(max_epochs=2, val_interval=2)
-    cfg.param_scheduler[1].end = 2
-    cfg.custom_hooks.append(dict(type='KillHook'))
-    classifier = Config.fromfile(cfg.stage_configs.classifier)
-    for stage in cfg.stages.values():
-        stage.model = dict(
-            stage.get('model', {}),
-            backbone=dict(small),
-            # large weights: maps exist although nothing is learned
-            decode_head=dict(
-                in_channels=16,
-                num_clusters=3,
-                init_cfg=dict(
-                    type='Normal', std=1., override=dict(name='conv_seg'))))
-    cfg.stages.classifier.update(
-        train_cfg=dict(max_epochs=2),
-        custom_hooks=list(classifier.custom_hooks) + [dict(type='KillHook')])
-    return cfg
+def config(tiny_chain):
+    """The demo chain, with a hook that may stop it."""
+    classifier = Config.fromfile(tiny_chain.stage_configs.classifier)
+    tiny_chain.custom_hooks.append(dict(type='KillHook'))
+    tiny_chain.stages.classifier.custom_hooks = [
+        *classifier.custom_hooks,
+        dict(type='KillHook')
+    ]
+    return tiny_chain
 
 
 def run(cfg, work_dir):
