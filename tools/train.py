@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
-from mmlpcam.engine import init_amp, init_distributed, use_amp
+from mmlpcam.engine import check_datasets, init_amp, init_distributed, use_amp
 from mmlpcam.utils import parse_run_args
 
 
@@ -45,11 +45,12 @@ def main() -> None:
         use_amp(cfg)
     cfg.resume = args.resume
     init_distributed(cfg)
-    if 'runner_type' in cfg:
-        runner = RUNNERS.build(cfg)
-    else:
+    if cfg.get('runner_type', 'Runner') == 'Runner':
         init_amp(cfg)
+        check_datasets(cfg, ('train', 'val'))
         runner = Runner.from_cfg(cfg)
+    else:
+        runner = RUNNERS.build(cfg)
     runner.train()
 
 
