@@ -3,8 +3,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import mmcv
-import numpy as np
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmseg.apis import inference_model
@@ -13,6 +11,7 @@ from mmlpcam.datasets import PhotoFolderDataset, SegDatasetWrapper
 from mmlpcam.engine import init_trained_model, last_checkpoint
 from mmlpcam.utils.masks import write_index_mask
 from mmlpcam.utils.parallel import track_on_terminal
+from mmlpcam.utils.photos import read_photo, write_picture
 from mmlpcam.visualization import draw_mask
 
 
@@ -50,8 +49,9 @@ def find_checkpoint(path: Path) -> str:
 
 
 def predict(args: argparse.Namespace) -> int:
-    """Write masks and pictures and return how many."""
-    photos = SegDatasetWrapper(PhotoFolderDataset(dict(img_path=args.photos)))
+    """Write masks and pictures and return how many photos failed."""
+    photos = SegDatasetWrapper(
+        PhotoFolderDataset(dict(img_path=args.photos)), check_files=False)
     cfg = Config.fromfile(args.config)
     if 'test_pipeline' not in cfg:
         raise ValueError(f'{args.config} has no `test_pipeline`, which says '
@@ -67,29 +67,35 @@ def predict(args: argparse.Namespace) -> int:
     print(
         'colours:', ', '.join(f'{name} #{bytes(color).hex()}'
                               for name, color in zip(classes, palette)))
+    failed: dict[str, Exception] = {}
     for index in track_on_terminal((range(len(photos)), len(photos))):
         info = photos.get_data_info(index)
         name = info['image_id']
-        sample = inference_model(model, info['img_path'])
-        mask = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+        try:
+            photo = read_photo(info['img_path'])
+            sample = inference_model(model, photo)
+        # one bad photo, or one too large for the device, ends no run
+        except (OSError, ValueError, RuntimeError) as error:
+            failed[info['img_path']] = error
+            continue
+        mask = sample.pred_sem_seg.data[0].cpu().numpy()
         write_index_mask(args.out / 'masks' / f'{name}.png', mask, palette)
-        image = mmcv.imread(info['img_path'], channel_order='rgb')
-        mmcv.imwrite(
-            draw_mask(image, mask, palette)[..., ::-1],
-            str(args.out / 'pictures' / f'{name}.jpg'))
-    return len(photos)
+        write_picture(args.out / 'pictures' / f'{name}.jpg',
+                      draw_mask(photo[..., ::-1], mask, palette))
+    for path, error in failed.items():
+        print(f'error: no mask of {path}: {error}', file=sys.stderr)
+    print(f'{len(photos) - len(failed)} of {len(photos)} masks written to '
+          f'{args.out / "masks"}, pictures to {args.out / "pictures"}')
+    return len(failed)
 
 
 def main() -> int:
     args = parse_args()
     try:
-        count = predict(args)
+        return int(predict(args) > 0)
     except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    print(f'{count} masks written to {args.out / "masks"}, pictures to '
-          f'{args.out / "pictures"}')
-    return 0
 
 
 if __name__ == '__main__':

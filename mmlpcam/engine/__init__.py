@@ -1,6 +1,7 @@
 """Runs: importing this package registers runners, loops and hooks."""
 from .checkpoints import (check_weights, init_trained_model, last_checkpoint,
                           load_weights)
+from .dataset_checks import check_datasets
 from .distributed import init_distributed
 from .hooks import (ChannelsLastHook, CheckpointHook, IterSeedHook,
                     PrototypeBankHook)
@@ -16,8 +17,8 @@ from .staged_runner import StagedRunner
 __all__ = [
     'CPUAmpOptimWrapper', 'ChannelsLastHook', 'CheckpointHook', 'IterSeedHook',
     'LabelRefresher', 'PrototypeBankHook', 'PrototypeBuilder',
-    'PseudoLabelLoop', 'Run', 'Stage', 'StagedRunner', 'check_weights',
-    'draw_images', 'drop_training', 'has_amp', 'init_amp', 'init_distributed',
-    'init_trained_model', 'last_checkpoint', 'load_weights', 'model_digest',
-    'preflight', 'run_lock', 'use_amp'
+    'PseudoLabelLoop', 'Run', 'Stage', 'StagedRunner', 'check_datasets',
+    'check_weights', 'draw_images', 'drop_training', 'has_amp', 'init_amp',
+    'init_distributed', 'init_trained_model', 'last_checkpoint',
+    'load_weights', 'model_digest', 'preflight', 'run_lock', 'use_amp'
 ]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mmengine.dist import barrier, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
@@ -134,8 +133,7 @@ class PseudoLabelWriter(BaseMetric):
             for map_file in map_files:
                 sample['scale_maps'].save(map_file)
             mask = sample['pred_sem_seg']['data'][0].cpu().numpy()
-            write_index_mask(mask_file, mask.astype(np.uint8),
-                             self.dataset_meta['palette'])
+            write_index_mask(mask_file, mask, self.dataset_meta['palette'])
             self.results.append(image_id)
 
     def compute_metrics(self, results: list) -> dict[str, int]:
