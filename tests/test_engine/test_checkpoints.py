@@ -106,19 +106,17 @@ def refused(model, weights, **kwargs):
 
 def test_its_own_weights(model):
     check_weights(model, model.state_dict(), 'a.pth')
-    check_weights(
-        model,
-        {f'module.{key}': value
-         for key, value in model.state_dict().items()}, 'a.pth')
+    check_weights(model, {
+        f'module.{key}': value
+        for key, value in model.state_dict().items()
+    }, 'a.pth')
 
 
-@pytest.mark.parametrize('checkpoint', [
-    {},
-    dict(state_dict={}),
-    torch.ones(2), 'text',
-    dict(state_dict=dict(w=3)),
-    dict(state_dict=[torch.ones(1)])
-])
+@pytest.mark.parametrize('checkpoint', [{},
+                                        dict(state_dict={}),
+                                        torch.ones(2), 'text',
+                                        dict(state_dict=dict(w=3)),
+                                        dict(state_dict=[torch.ones(1)])])
 def test_no_weights(model, checkpoint):
     with pytest.raises(ValueError, match='a.pth holds no weights'):
         check_weights(model, checkpoint, 'a.pth')
@@ -171,10 +169,10 @@ def test_prototypes_may_be_missing_as_a_whole(model):
     part = {key: value for key, value in weights.items() if key != bank[0]}
     assert bank[0] in refused(model, part)
     check_weights(model, part, 'a.pth', bank=False)
-    check_weights(
-        model,
-        {key: value
-         for key, value in weights.items() if key not in bank}, 'a.pth')
+    check_weights(model, {
+        key: value
+        for key, value in weights.items() if key not in bank
+    }, 'a.pth')
 
 
 def test_load_weights(model, tiny, tmp_path):
