@@ -137,21 +137,32 @@ class PrototypeBank(nn.Module):
         if Path(path).exists() and not zipfile.is_zipfile(path):
             raise ValueError(f'{path} is no prototype bank: it is no whole '
                              '.npz file')
-        with np.load(path, allow_pickle=False) as file:
-            if set(_BUFFERS) - set(file.files):
-                raise ValueError(f'{path} is no prototype bank: it lacks '
-                                 f'{sorted(set(_BUFFERS) - set(file.files))}')
-            arrays = {name: torch.from_numpy(file[name]) for name in _BUFFERS}
-        for name, array in arrays.items():
-            expected = getattr(self, name).shape
-            if array.shape != expected:
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # whatever a damaged file brings up
+            raise ValueError(
+                f'{path} is no whole prototype bank ({error})') from error
+        if set(_BUFFERS) - set(arrays):
+            raise ValueError(f'{path} is no prototype bank: it lacks '
+                             f'{sorted(set(_BUFFERS) - set(arrays))}')
+        for name in _BUFFERS:
+            array, expected = arrays[name], getattr(self, name)
+            kind = 'b' if expected.dtype == torch.bool else 'f'
+            if array.shape != tuple(expected.shape):
                 raise ValueError(
-                    f'{path} holds {name} {tuple(array.shape)}, but the '
-                    f'model expects {tuple(expected)} (classes, clusters, '
+                    f'{path} holds {name} {array.shape}, but the model '
+                    f'expects {tuple(expected.shape)} (classes, clusters, '
                     'channels): set num_classes, num_clusters and the '
                     'backbone as they were when it was saved')
-        for name, array in arrays.items():
-            getattr(self, name).copy_(array)
+            if array.dtype.kind != kind or not np.isfinite(array).all():
+                raise ValueError(
+                    f'{path} holds {name} of {array.dtype} with values that '
+                    'are not finite, or of a wrong type: build the bank anew')
+        for name in _BUFFERS:
+            getattr(self, name).copy_(torch.from_numpy(arrays[name]))
 
     def extra_repr(self) -> str:
         """Show sizes when printed."""

@@ -101,21 +101,63 @@ class ActivationMaps:
             ValueError: If the file holds something else.
         """
         try:
+            # np.load would take .npy files
+            if Path(path).exists() and not zipfile.is_zipfile(path):
+                raise ValueError('no whole .npz file')
             with np.load(path, allow_pickle=False) as content:
-                scales = sorted(
-                    (key for key in content.files if key[:6] == 'scale_'),
-                    key=lambda key: int(key[6:]))
-                return cls(
-                    labels=tuple(content['labels'].tolist()),
-                    scales=[torch.from_numpy(content[key]) for key in scales],
-                    size=tuple(content['size'].tolist()),
-                    stride=int(content['stride']),
-                    eps=float(content['eps']),
-                    joint=bool(content['joint']))
-        except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+                arrays = {name: content[name] for name in content.files}
+            return cls(**_checked(arrays))
+        except FileNotFoundError:
+            raise
+        # zlib.error and others: whatever a damaged file brings up
+        except Exception as error:
             raise ValueError(
                 f'{path} holds no activation maps ({error}): remove it and '
                 'run the stage that writes maps again') from error
+
+
+def _checked(arrays: dict[str, np.ndarray]) -> dict:
+    """Turn the arrays of a file into arguments of :class:`ActivationMaps`."""
+    shapes = dict(labels=1, size=1, stride=0, eps=0, joint=0)
+    kinds = dict(labels='iu', size='iu', stride='iu', eps='f', joint='b')
+    scales = [name for name in arrays if name.startswith('scale_')]
+    expected = {*shapes, *(f'scale_{i}' for i in range(len(scales)))}
+    if not scales or set(arrays) != expected:
+        raise ValueError(f'expected {sorted(shapes)} and scale_0, scale_1, '
+                         f'..., but got {sorted(arrays)}')
+    for name, ndim in shapes.items():
+        array = arrays[name]
+        if array.ndim != ndim or array.dtype.kind not in kinds[name]:
+            raise ValueError(f'{name} is {array.dtype} of shape '
+                             f'{array.shape}')
+    labels = tuple(arrays['labels'].tolist())
+    size = tuple(arrays['size'].tolist())
+    stride, eps = int(arrays['stride']), float(arrays['eps'])
+    if len(set(labels)) != len(labels) or not all(0 <= label < 255
+                                                  for label in labels):
+        raise ValueError(f'labels {labels} are not different classes in '
+                         '[0, 254]')
+    if len(size) != 2 or min(size) < 1 or stride < 1:
+        raise ValueError(f'size {size} or stride {stride} is not positive')
+    if not 0 <= eps < np.inf:
+        raise ValueError(f'eps is {eps}')
+    maps = [arrays[f'scale_{i}'] for i in range(len(scales))]
+    for i, array in enumerate(maps):
+        if (array.ndim != 3 or array.dtype.kind not in 'fiu'
+                or len(array) != len(labels) or 0 in array.shape[1:]):
+            raise ValueError(
+                f'scale_{i} is {array.dtype} of shape {array.shape}, but '
+                f'there are {len(labels)} labels')
+        if not np.isfinite(array).all() or (array < 0).any():
+            raise ValueError(f'scale_{i} has values that are negative or not '
+                             'finite')
+    return dict(
+        labels=labels,
+        scales=[torch.from_numpy(array) for array in maps],
+        size=size,
+        stride=stride,
+        eps=eps,
+        joint=bool(arrays['joint']))
 
 
 def load_maps(map_dir: str | os.PathLike, sample: BaseDataElement,
