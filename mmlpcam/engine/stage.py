@@ -1,13 +1,11 @@
 """One run of a chain, what went into it, and what is known about it."""
 import copy
 import gc
-import hashlib
 import json
 import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -19,22 +17,14 @@ from torch import nn
 
 from mmlpcam.datasets import listed
 from mmlpcam.evaluation import is_labelled
-from mmlpcam.utils import on_main_process, read_json, write_json
+from mmlpcam.utils import on_main_process, write_json
 from .checkpoints import last_checkpoint
 from .contents import ContentReader, content_changes
 from .distributed import init_distributed
 from .mixed_precision import init_amp
 from .stage_inputs import (PREFIX, Input, comparable, find_inputs, list_files,
                            references, relevant_cfg, walk)
-
-_STATE_SHAPE = dict(
-    name=str,
-    finished=bool,
-    digest=str,
-    settings=dict,
-    inputs=dict,
-    outputs=dict,
-    metrics=dict)
+from .stage_state import changed_keys, digest_of, read_details, read_state
 
 
 class Stage:
@@ -99,7 +89,7 @@ class Stage:
     @property
     def digest(self) -> str:
         """str: Digest of its settings and of the stages it refers to."""
-        return _digest(
+        return digest_of(
             [self._settings, [parent.digest for parent in self._parents]])
 
     def is_finished(self) -> bool:
@@ -215,7 +205,7 @@ class Stage:
         return self._has_outputs(state)
 
     def _compare_settings(self, state: dict) -> None:
-        changed = _changed_keys(state['settings'], self._settings)
+        changed = changed_keys(state['settings'], self._settings)
         if changed:
             raise self._differs('another configuration: its settings differ '
                                 f'in {", ".join(changed)}')
@@ -231,8 +221,8 @@ class Stage:
         }
         differ = [
             name for name in sorted({*state['inputs'], *self._inputs})
-            if name not in waiting and state['inputs'].get(name) != (
-                _digest(self._inputs[name]) if name in self._inputs else None)
+            if name not in waiting and state['inputs'].get(name) !=
+            (digest_of(self._inputs[name]) if name in self._inputs else None)
         ]
         self._contents.save()
         if differ:
@@ -241,11 +231,11 @@ class Stage:
 
     def _describe(self, name: str, digests: dict) -> str:
         """Say how an input differs from what it was."""
-        details = _read_details(self._details_file)
+        details = read_details(self._details_file)
         old, new = details.get(name), self._inputs.get(name)
         phrases = ['it differs']
         # else the details are of another time
-        if (None if old is None else _digest(old)) == digests.get(name):
+        if (None if old is None else digest_of(old)) == digests.get(name):
             phrases = content_changes(old, new)
         files = [
             self._resolve(path) for source in self._sources
@@ -373,15 +363,7 @@ class Stage:
     def _read_state(self) -> dict | None:
         if not self.state_file.exists():
             return None
-        state = read_json(self.state_file)
-        if not isinstance(state, dict) or any(
-                not isinstance(state.get(key), kind)
-                for key, kind in _STATE_SHAPE.items()):
-            raise ValueError(
-                f'{self.state_file} is not as this version writes it: '
-                f'expected an object with {", ".join(_STATE_SHAPE)}, but got '
-                f'{str(state)[:80]}. {self._advice()}')
-        return state
+        return read_state(self.state_file, self._advice())
 
     def _write_state(self,
                      finished: bool,
@@ -397,7 +379,7 @@ class Stage:
                 digest=self.digest,
                 settings=self._settings,
                 inputs={
-                    name: _digest(content)
+                    name: digest_of(content)
                     for name, content in self._inputs.items()
                 },
                 outputs=outputs or {},
@@ -435,28 +417,3 @@ def drop_training(cfg: Config) -> None:
                 'param_scheduler', 'val_dataloader', 'val_cfg',
                 'val_evaluator'):
         cfg.pop(key, None)
-
-
-def _read_details(path: Path) -> dict:
-    """Read details for a message; without them it is shorter."""
-    try:
-        details = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return details if isinstance(details, dict) else {}
-
-
-def _digest(content: Any) -> str:
-    text = json.dumps(content, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _changed_keys(old: Any, new: Any, prefix: str = '') -> list[str]:
-    """Dotted names of the settings that differ."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        return [
-            name for key in sorted({*old, *new}, key=str)
-            for name in _changed_keys(
-                old.get(key), new.get(key), f'{prefix}.{key}')
-        ]
-    return [] if old == new else [prefix.lstrip('.') or 'everything']
