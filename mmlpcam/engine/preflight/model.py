@@ -323,7 +323,13 @@ def _url(name: str, source: str) -> str:
     """Look names of the model zoos up."""
     scheme, _, model = source.partition('://')
     if scheme in ('torchvision', 'modelzoo'):
-        known = get_torchvision_models()
+        try:
+            known = get_torchvision_models()
+        except ImportError as error:
+            raise FileNotFoundError(
+                f'{name}={source!r} needs the package torchvision, which '
+                f'knows where the weights are ({error}): install it, or give '
+                f'a file: {name}=FILE') from error
     elif scheme in ('open-mmlab', 'openmmlab'):
         known = get_external_models()
         model = get_deprecated_model_names().get(model, model)

@@ -1,11 +1,12 @@
 """Loops, hooks, optimiser and schedule of a run."""
 import copy
+import inspect
 from collections.abc import Mapping
 
 import torch
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, EMAHook, Hook
-from mmengine.runner import IterBasedTrainLoop
+from mmengine.runner import IterBasedTrainLoop, Runner
 from mmseg.registry import (HOOKS, LOOPS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS,
                             OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS,
                             VISBACKENDS, VISUALIZERS)
@@ -100,6 +101,10 @@ def build_hooks(cfg: Config) -> dict[str, Hook]:
                 if not issubclass(find_type(HOOKS, hook), _BUILT):
                     continue
                 hook = HOOKS.build(hook)
+                if isinstance(hook, CheckpointHook):
+                    # it passes on what it does not know
+                    inspect.signature(
+                        Runner.save_checkpoint).bind_partial(**hook.args)
         if hook is not None:
             hooks[name] = hook
     return hooks
