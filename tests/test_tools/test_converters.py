@@ -292,7 +292,7 @@ def test_coco_masks_that_are_there_are_kept(tiny_coco, run_coco):
     (np.zeros((8, 6), np.uint8), r'expected \(H, W\) = \(6, 8\).*\(8, 6\)'),
     (np.full((6, 8), 13, np.uint8), r'has the values \[13\].*no instance'),
     (np.full((6, 8), 255, np.uint8), r'has the values \[255\]'),
-    (None, 'not a readable image'),
+    (None, 'is no valid index mask'),
 ])
 def test_coco_check_finds_wrong_masks(tiny_coco, run_coco, mask, message):
     assert run_coco()[0] == 0
@@ -304,7 +304,7 @@ def test_coco_check_finds_wrong_masks(tiny_coco, run_coco, mask, message):
     status, out, err = run_coco()
     assert status == 1 and out == ''
     assert err.startswith('error: 1 of 3 masks are wrong, such as\n'
-                          f'{path}: ')
+                          f'{path}')
     assert re.search(message, err)
     assert '--overwrite' in err
     assert run_coco('--overwrite')[0] == 0
@@ -592,7 +592,7 @@ def test_wrong_folders_are_explained(tiny_voc, run_tool):
      r'2008_000004.mat: has the values \[21\]; expected 0 to 20, or 255'),
     (lambda voc: Image.new('RGB', (9, 5)).save(voc.voc / 'SegmentationClass' /
                                                '2007_000001.png'),
-     '2007_000001.png: expected an index mask.*colour'),
+     '2007_000001.png is no valid index mask.*colour'),
 ])
 def test_bad_masks_are_named(tiny_voc, run_voc, write, message):
     run_voc()
@@ -616,7 +616,7 @@ def test_voc_check_finds_wrong_masks(tiny_voc, run_voc):
     assert 'error: 3 of 4 masks are wrong' in err
     assert 'is (H, W) = (9, 5), but its photo is (5, 9)' in err
     assert 'has the values [30]' in err
-    assert 'not a readable image' in err
+    assert 'is no valid index mask' in err
     assert run_voc('--overwrite')[0] == 0
 
 

@@ -237,7 +237,7 @@ def photo(name, array):
      (photos.root / 'tags.csv').unlink(), (), "'tags.csv' does not exist"),
     (photo('photos/p00.png', np.zeros((4, 4))), (), "share the id 'p00'"),
     (lambda photos: (photos.root / 'photos/p00.jpg').write_text('x'),
-     (), 'p00.jpg (cannot identify'),
+     (), 'p00.jpg is no valid photo'),
     (photo('masks/p02.png', np.zeros((4, 4))), ('--masks', 'masks'),
      'masks/p02.png is (4, 4), photos/p02.jpg is (24, 20)'),
     (photo('masks/p02.png', np.full((20, 24), 4)), ('--masks', 'masks'),
