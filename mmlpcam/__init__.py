@@ -11,10 +11,11 @@ check_requirements()
 
 from . import datasets, engine, evaluation, models  # noqa: E402
 from .safe_globals import register_safe_globals  # noqa: E402
-from .utils import config_path  # noqa: E402
+from .utils import config_path, read_classes  # noqa: E402
 
 register_safe_globals()
 
 __all__ = [
-    '__version__', 'config_path', 'datasets', 'engine', 'evaluation', 'models'
+    '__version__', 'config_path', 'datasets', 'engine', 'evaluation', 'models',
+    'read_classes'
 ]

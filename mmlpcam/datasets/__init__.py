@@ -1,8 +1,8 @@
 from .coco_objects import COCOObjectsDataset
 from .image_label_dataset import BACKGROUND_NAMES, ImageLabelDataset
-from .image_label_sources import (COCOJSONLabels, CSVLabels, FolderLabels,
-                                  ImageLabelSource, JSONLabels, MaskLabels,
-                                  NPYLabels, VOCXMLLabels)
+from .label_sources import (COCOJSONLabels, CSVLabels, FolderLabels,
+                            ImageLabelSource, JSONLabels, MaskLabels,
+                            NPYLabels, VOCXMLLabels)
 from .parts import PartsDataset
 from .photo_folder import PhotoFolderDataset
 from .pseudo_label_dataset import PseudoLabelDataset

@@ -6,7 +6,7 @@ from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 
 from mmlpcam.utils import check_no_stage
-from .image_label_sources import listed
+from mmlpcam.utils.names import listed
 from .transforms import LoadPseudoLabel
 from .wrappers import SegDatasetWrapper, check_masks, has_transform
 

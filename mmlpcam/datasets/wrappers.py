@@ -11,7 +11,7 @@ from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import DATASETS
 from PIL import Image
 
-from .image_label_sources import listed
+from mmlpcam.utils.names import listed
 
 _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 turn the image by 90 degrees
 # NumPy's words where BaseDataset serialises an empty list.

@@ -13,6 +13,7 @@ from mmseg.registry import METRICS
 
 from mmlpcam.utils import check_writable, read_json, write_json
 from mmlpcam.utils.masks import write_index_mask
+from mmlpcam.utils.names import check_inside
 
 
 @METRICS.register_module()
@@ -138,7 +139,7 @@ class PseudoLabelWriter(BaseMetric):
         return dict(written=len(set(results)))
 
     def _files(self, image_id: str) -> list[Path]:
-        files = [self.out_dir / 'masks' / f'{image_id}.png']
+        files = [check_inside(self.out_dir / 'masks', f'{image_id}.png')]
         if self.save_maps:
             files.append(self.out_dir / 'maps' / f'{image_id}.npz')
         return files
