@@ -10,8 +10,9 @@ from .version import __version__
 check_requirements()
 
 from . import datasets, engine, evaluation, models  # noqa: E402
-from .utils import config_path  # noqa: E402
+from .utils import config_path, read_classes  # noqa: E402
 
 __all__ = [
-    '__version__', 'config_path', 'datasets', 'engine', 'evaluation', 'models'
+    '__version__', 'config_path', 'datasets', 'engine', 'evaluation', 'models',
+    'read_classes'
 ]

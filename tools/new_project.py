@@ -1,13 +1,14 @@
 """Make a project of configs from a folder of photos and a CSV of tags.
 
-The table is what CSVLabels reads: a row per photo, its name first, then its
-tags. Masks are not needed; where some photos have one, --masks scores maps
-and segmentor with them.
+The table is what CSVLabels reads: the photo in the first column, then its
+tags, a row per tag, or a column of 1 and 0 per class. Masks are not needed;
+where some photos have one, --masks scores maps and segmentor with them.
 """
 import argparse
 import colorsys
+import json
 import math
-import pprint
+import re
 import sys
 from pathlib import Path
 
@@ -17,7 +18,11 @@ from prettytable import PrettyTable
 from mmlpcam.datasets import (BACKGROUND_NAMES, CSVLabels, MaskLabels,
                               PhotoFolderDataset, SegDatasetWrapper,
                               check_images, check_masks)
-from mmlpcam.datasets.image_label_sources import Labels, listed, to_image_id
+from mmlpcam.datasets.label_sources import Labels
+from mmlpcam.datasets.label_sources.base import ImageIndex
+from mmlpcam.datasets.label_sources.table_reader import LAYOUTS, TagTable
+from mmlpcam.utils.classes import check_class_names
+from mmlpcam.utils.names import listed
 
 MIN_PHOTOS = 8  # a batch of the small segmentor
 LARGE_PHOTO = 4_000_000  # pixels
@@ -32,16 +37,17 @@ SEGMENTOR_TRAINING = dict(
 
 DATA = """\
 # The data of the project: edit it when files move.
-num_classes = {num_classes}  # with the background
+# Classes and colours are in classes.json, the background first.
+class_info = __import__('mmlpcam').read_classes(
+    '{{{{ fileDirname }}}}/classes.json')
+num_classes = len(class_info['classes'])
 photo_dir = {photos!r}
 image_labels = dict({labels})
 photos = dict(
     type='PhotoFolderDataset',
     data_prefix=dict(img_path=photo_dir),
     ann_file='{{{{ fileDirname }}}}/train.txt',
-    metainfo=dict(
-        classes={classes},
-        palette={palette}))
+    metainfo=class_info)
 """
 DATA_WITH_MASKS = """
 # Photos with a true mask: those in train.txt score the maps, those in val.txt
@@ -143,7 +149,16 @@ def parse_args() -> argparse.Namespace:
         help='classes without the background, in the order of the mask '
         'values 1, 2, ... (default: all tags, sorted)')
     parser.add_argument(
-        '--delimiter', default=',', help='what separates columns (default: ,)')
+        '--delimiter',
+        help='what separates columns (default: found in the table)')
+    parser.add_argument(
+        '--sep',
+        help='what separates tags in a cell (default: found in the table)')
+    parser.add_argument(
+        '--layout',
+        choices=LAYOUTS,
+        help='a row per photo, a column per class, or a row per tag '
+        '(default: found in the table)')
     parser.add_argument(
         '--masks',
         type=Path,
@@ -186,49 +201,48 @@ def find(photos: Path, masks: Path | None = None) -> dict[str, dict]:
 
 
 def read_labels(source: CSVLabels, image_ids: list[str],
-                classes: list[str] | None) -> tuple[Labels, list[str]]:
-    """Return the labels of the photos that the table names, and the classes.
+                classes: list[str] | None) -> tuple[TagTable, Labels, list]:
+    """Return the table, the labels of the photos in it, and the classes.
 
     Raises:
         ValueError: If the table cannot be meant for these photos.
     """
-    tags, strangers = {}, []
-    known = set(image_ids)
-    for line, name, found in source.rows():
-        image_id = to_image_id(name, known)
-        if image_id in known:
-            tags.setdefault(image_id, found)  # `load` refuses a second one
-        else:
-            strangers.append((line, name))
-    if strangers and strangers[0][0] == 1:
-        print(f'line 1 of {source.csv_file} is a header: it names no photo')
-        strangers.pop(0)
-    names = [f'{name} (line {line})' for line, name in strangers]
-    if not tags:
-        raise ValueError(
-            f'no row of {source.csv_file} names a photo: its rows begin with '
-            f'{listed(names, 2) if names else "nothing"}, but photos are '
-            f'named like {listed(image_ids, 2)}')
-    if strangers:
-        warn(f'{len(strangers)} rows name no photo: {listed(names)}')
-    untagged = [i for i in image_ids if i not in tags]
+    table = source.read(image_ids, tuple(classes or ()))
+    untagged = [i for i in image_ids if i not in table.tags]
+    index, lacking = ImageIndex(image_ids), set(untagged)
+    for line, name in table.strangers:
+        if (near := index.guess(name)) in lacking:
+            raise ValueError(
+                f'{table.path}, line {line}: {name!r} is no photo, but '
+                f'{near!r} is, and has no row: write names as those of the '
+                'files, and columns alike in all rows')
+    if table.strangers:
+        names = [f'{name} (line {line})' for line, name in table.strangers]
+        warn(f'{len(names)} rows name no photo: {listed(names)}')
     if untagged:
         warn(f'{len(untagged)} photos have no row in {source.csv_file} and '
              f'are left out: {listed(untagged)}. A photo without any of the '
              'classes needs a row without tags')
-    classes = classes or sorted(set().union(*tags.values()))
-    check_classes(classes, source.csv_file)
-    return source.load(list(tags), tuple(classes)), classes
+    tags = set().union(*table.tags.values())
+    check_classes(classes or sorted(tags), tags, source.csv_file)
+    classes = classes or sorted(tags)
+    labels = source.load(list(table.tags), tuple(classes))
+    for index, name in enumerate(classes):
+        if all(index in found for found in labels.values()):
+            warn(f'{name!r} is on every photo: there is nothing to tell it '
+                 'from, and its masks would cover everything. Add photos '
+                 'without it, or leave the class out')
+    return table, labels, classes
 
 
-def check_classes(classes: list[str], csv_file: str) -> None:
+def check_classes(classes: list[str], tags: set[str], csv_file: str) -> None:
     if not classes:
-        raise ValueError(
-            f'no photo has a tag: are the columns of {csv_file} separated by '
-            'something else? Then set --delimiter')
+        raise ValueError(f'no photo in {csv_file} has a tag: expected them in '
+                         'the columns behind the name')
     if len(classes) > 254:
         raise ValueError(f'{len(classes)} classes are too many: masks hold '
                          'at most 254 (0 is background, 255 is ignored)')
+    check_class_names(classes, csv_file)
     seen: dict[str, str] = {}
     for name in classes:
         if name.lower() in BACKGROUND_NAMES:
@@ -239,6 +253,28 @@ def check_classes(classes: list[str], csv_file: str) -> None:
             raise ValueError(f'{seen[name.casefold()]!r} and {name!r} would '
                              'be two classes: write one of them in all rows')
         seen[name.casefold()] = name
+        parts = set(filter(None, re.split(r'\W+', name)))
+        if len(parts) > 1 and parts <= tags:
+            raise ValueError(
+                f'{csv_file}: {name!r} looks like several tags, since each of '
+                f'{listed(sorted(parts))} is one: separate them by ";"')
+
+
+def check_paths(args: argparse.Namespace, image_ids: list[str]) -> None:
+    """Refuse paths that a config or a list cannot hold as they are."""
+    for path in filter(None, (args.photos, args.tags, args.masks)):
+        if '{{' in str(path.absolute()):
+            raise ValueError(f'{str(path)!r} holds {{{{, which MMEngine '
+                             'replaces in configs: rename the folder')
+    # MMEngine puts this one between quotes
+    if set(str(args.project_dir.absolute())) & set('\'"\\{}\r\n'):
+        raise ValueError(f'the name of the project {str(args.project_dir)!r} '
+                         'and of the folders above it must not have quotes, '
+                         'backslashes, braces or line breaks')
+    broken = [i for i in image_ids if i.splitlines() != [i.strip()]]
+    if broken:
+        raise ValueError('names of photos must not have line breaks, or '
+                         f'blanks at an end: {listed(broken)}')
 
 
 def read_masks(photos: Path, masks: Path, labels: Labels,
@@ -305,17 +341,15 @@ def classifier_epochs(size: str, num_photos: int) -> int:
     return min(max(math.ceil(CLASSIFIER_PHOTOS / num_photos), low), high)
 
 
-def config_files(args: argparse.Namespace, classes: list[str],
+def config_files(args: argparse.Namespace, table: TagTable, classes: list[str],
                  palette: list[list[int]], num_photos: int) -> dict[str, str]:
     """Return the text of each config by its name."""
-
-    def wrapped(value: object) -> str:
-        return pprint.pformat(
-            value, width=62, compact=True).replace('\n', '\n' + 16 * ' ')
-
-    labels = f"type='CSVLabels', csv_file={str(args.tags.absolute())!r}"
-    if args.delimiter != ',':
-        labels += f', delimiter={args.delimiter!r}'
+    labels = ', '.join(f'{key}={value!r}' for key, value in dict(
+        type='CSVLabels',
+        csv_file=str(args.tags.absolute()),
+        sep=table.sep,
+        delimiter=table.delimiter,
+        layout=table.layout).items() if value is not None)
     data = DATA + (DATA_WITH_MASKS if args.masks else '')
     heads = ['decode_head'] + ['auxiliary_head'] * (args.size == 'base')
     unscored = dict(
@@ -324,12 +358,14 @@ def config_files(args: argparse.Namespace, classes: list[str],
     return {
         'data.py':
         data.format(
-            num_classes=len(classes) + 1,
             labels=labels,
             photos=str(args.photos.absolute()),
-            masks=args.masks and str(args.masks.absolute()),
-            classes=wrapped(('background', *classes)),
-            palette=wrapped(palette)),
+            masks=args.masks and str(args.masks.absolute())),
+        'classes.json':
+        json.dumps(
+            dict(classes=['background', *classes], palette=palette),
+            ensure_ascii=False,
+            indent=1) + '\n',
         'classifier.py':
         CLASSIFIER.format(
             size=args.size,
@@ -356,9 +392,13 @@ def main() -> int:
                                   'choose another folder, or remove it')
         photos = find(args.photos)
         sizes = check_images([info['img_path'] for info in photos.values()])
-        labels, classes = read_labels(
-            CSVLabels(str(args.tags), delimiter=args.delimiter), list(photos),
-            args.classes)
+        check_paths(args, list(photos))
+        table, labels, classes = read_labels(
+            CSVLabels(
+                str(args.tags),
+                args.sep,
+                delimiter=args.delimiter,
+                layout=args.layout), list(photos), args.classes)
         splits = dict(train=sorted(labels))
         if args.masks:
             masked = read_masks(args.photos, args.masks, labels, classes)
@@ -369,12 +409,14 @@ def main() -> int:
                 f'there are {len(splits["train"])} photos to train on, but '
                 f'at least {MIN_PHOTOS} are needed')
         palette = make_palette(len(classes) + 1)
-        files = config_files(args, classes, palette, len(splits['train']))
+        files = config_files(args, table, classes, palette,
+                             len(splits['train']))
         for split, image_ids in splits.items():
             files[f'{split}.txt'] = '\n'.join(image_ids) + '\n'
+        encoded = {name: text.encode() for name, text in files.items()}
         args.project_dir.mkdir(parents=True)
-        for name, content in files.items():
-            (args.project_dir / name).write_text(content, encoding='utf-8')
+        for name, content in encoded.items():
+            (args.project_dir / name).write_bytes(content)
     except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1

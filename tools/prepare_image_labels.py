@@ -13,15 +13,15 @@ import sys
 from typing import Any
 
 from mmengine.config import DictAction
-from mmseg.registry import DATASETS
+from mmengine.utils import import_modules_from_strings
+from mmseg.registry import DATASETS, TASK_UTILS
 from prettytable import PrettyTable
 
 from mmlpcam.datasets import (BACKGROUND_NAMES, ImageLabelDataset,
-                              ImageLabelSource, JSONLabels)
-from mmlpcam.datasets.checked import CheckedSegDataset
+                              ImageLabelSource, JSONLabels, PhotoFolderDataset)
 from mmlpcam.utils import atomic_path, write_json
+from mmlpcam.utils.classes import check_class_names
 
-SOURCES = {cls.__name__: cls for cls in ImageLabelSource.__subclasses__()}
 EXAMPLES = """\
 sources and their options:
 {sources}
@@ -49,6 +49,15 @@ use of the file, in a config:
 """
 
 
+def sources() -> dict[str, type[ImageLabelSource]]:
+    """Return all registered label sources by name."""
+    return {
+        name: cls
+        for name, cls in sorted(TASK_UTILS.module_dict.items())
+        if isinstance(cls, type) and issubclass(cls, ImageLabelSource)
+    }
+
+
 def options_of(source: type[ImageLabelSource]) -> dict[str, Any]:
     """Return the options of a source with their parameters."""
     if source.__init__ is object.__init__:  # it takes none
@@ -57,15 +66,25 @@ def options_of(source: type[ImageLabelSource]) -> dict[str, Any]:
 
 
 def parse_args() -> argparse.Namespace:
-    sources = '\n'.join(
+    first = argparse.ArgumentParser(add_help=False)
+    first.add_argument(
+        '--imports',
+        nargs='+',
+        default=[],
+        metavar='MODULE',
+        help='modules that register sources or datasets of your own')
+    import_modules_from_strings(first.parse_known_args()[0].imports)
+    known = sources()
+    lines = '\n'.join(
         f'  {name}: {", ".join(map(str, options_of(cls).values())) or "none"}'
-        for name, cls in SOURCES.items())
+        for name, cls in known.items())
     parser = argparse.ArgumentParser(
+        parents=[first],
         description=__doc__,
-        epilog=EXAMPLES.format(sources=sources),
+        epilog=EXAMPLES.format(sources=lines),
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        '--source', required=True, choices=SOURCES, help='label source')
+        '--source', required=True, choices=known, help='label source')
     parser.add_argument(
         '--source-options',
         nargs='+',
@@ -85,8 +104,6 @@ def parse_args() -> argparse.Namespace:
         default='',
         help='list of image ids, paths below --img-dir without suffix; all '
         'images of the folder if not given')
-    parser.add_argument(
-        '--img-suffix', default='.jpg', help='suffix of the images')
     parser.add_argument('--out', required=True, help='JSON file to write')
     parser.add_argument(
         '--overwrite', action='store_true', help='replace the file')
@@ -94,7 +111,8 @@ def parse_args() -> argparse.Namespace:
 
 
 def build_source(name: str, options: dict) -> ImageLabelSource:
-    known = options_of(SOURCES[name])
+    source = sources()[name]
+    known = options_of(source)
     required = [
         key for key, value in known.items() if value.default is value.empty
     ]
@@ -105,7 +123,7 @@ def build_source(name: str, options: dict) -> ImageLabelSource:
         raise ValueError(f'--source-options of {name}: '
                          f'{"does not know" if wrong else "lacks"} '
                          f'{", ".join(wrong or missing)}; it takes {takes}')
-    return SOURCES[name](**options)
+    return source(**options)
 
 
 def class_names(dataset: str | None, names: list[str] | None) -> list[str]:
@@ -115,6 +133,7 @@ def class_names(dataset: str | None, names: list[str] | None) -> list[str]:
         if wrong:
             raise ValueError('--classes are those that images are labelled '
                              f'with: leave out {wrong[0]!r}')
+        check_class_names(names, '--classes')
         return ['background', *names]
     cls = DATASETS.get(dataset)
     if cls is None:
@@ -130,10 +149,9 @@ def class_names(dataset: str | None, names: list[str] | None) -> list[str]:
 
 def read_labels(args: argparse.Namespace) -> ImageLabelDataset:
     return ImageLabelDataset(
-        CheckedSegDataset(
+        PhotoFolderDataset(
+            dict(img_path=args.img_dir),
             ann_file=args.ann_file,
-            img_suffix=args.img_suffix,
-            data_prefix=dict(img_path=args.img_dir),
             metainfo=dict(classes=class_names(args.dataset, args.classes)),
             lazy_init=True), build_source(args.source, args.source_options))
 

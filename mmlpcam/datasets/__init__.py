@@ -1,11 +1,10 @@
 from .coco_objects import COCOObjectsDataset
 from .file_checks import check_images, check_masks
 from .image_label_dataset import BACKGROUND_NAMES, ImageLabelDataset
-from .image_label_sources import (COCOJSONLabels, CSVLabels, FolderLabels,
-                                  ImageLabelSource, JSONLabels, NPYLabels,
-                                  VOCXMLLabels, listed)
 from .indexed import check_shared_masks, indexed
-from .mask_labels import MaskLabels
+from .label_sources import (COCOJSONLabels, CSVLabels, FolderLabels,
+                            ImageLabelSource, JSONLabels, MaskLabels,
+                            NPYLabels, VOCXMLLabels)
 from .parts import PartsDataset
 from .photo_folder import PhotoFolderDataset
 from .pseudo_label_dataset import PseudoLabelDataset
@@ -18,5 +17,5 @@ __all__ = [
     'LoadPhoto', 'LoadPseudoLabel', 'MaskLabels', 'NPYLabels', 'PartsDataset',
     'PhotoFolderDataset', 'PseudoLabelDataset', 'RandomCanvasCrop',
     'SegDatasetWrapper', 'VOCXMLLabels', 'check_files', 'check_images',
-    'check_masks', 'check_shared_masks', 'indexed', 'listed', 'nested_datasets'
+    'check_masks', 'check_shared_masks', 'indexed', 'nested_datasets'
 ]

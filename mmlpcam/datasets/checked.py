@@ -1,7 +1,10 @@
 """Datasets that say what is missing."""
 import os.path as osp
 
+from mmengine.fileio import list_from_file
 from mmseg.datasets import BaseSegDataset
+
+from mmlpcam.utils.names import check_inside
 
 
 class CheckedSegDataset(BaseSegDataset):
@@ -25,8 +28,14 @@ class CheckedSegDataset(BaseSegDataset):
 
         Raises:
             FileNotFoundError: If the list or a folder is missing.
+            ValueError: If a name of the list leads out of the image folder.
         """
         self.check_paths()
+        if self.ann_file and not self.backend_args:
+            folder = self.data_prefix.get('img_path') or '.'
+            for name in list_from_file(self.ann_file):
+                if name.strip():
+                    check_inside(folder, name.strip(), self.ann_file)
         return super().load_data_list()
 
     def check_paths(self) -> None:

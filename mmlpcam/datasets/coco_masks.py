@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mmlpcam.utils.masks import read_index_mask, write_index_mask
+from mmlpcam.utils.names import check_inside
 from mmlpcam.utils.parallel import Track, parallel_map, write_missing
 from .coco_objects import CATEGORY_TO_CLASS, CLASSES
 
@@ -108,6 +109,7 @@ def _images(data: Any) -> list[COCOImage]:
                 COCOInstance(item['id'], label, item.get('segmentation')))
     images: dict[str, COCOImage] = {}
     for item in data['images']:
+        check_inside('the image folder', item['file_name'])
         image = COCOImage(item['file_name'], (item['height'], item['width']),
                           tuple(instances.pop(item['id'], ())))
         if image.mask_name in images:

@@ -8,8 +8,8 @@ import numpy as np
 from mmengine.logging import print_log
 
 from mmlpcam.utils.masks import read_index_mask
+from mmlpcam.utils.names import listed
 from mmlpcam.utils.photos import photo_size
-from .image_label_sources import listed
 
 MAX_CLASSES = 255
 """int: Classes that a mask can tell apart, with the background."""

@@ -6,7 +6,8 @@ from mmengine.dataset import force_full_init
 from mmengine.logging import print_log
 from mmseg.registry import DATASETS, TASK_UTILS
 
-from .image_label_sources import ImageLabelSource, listed
+from mmlpcam.utils.names import listed
+from .label_sources import ImageLabelSource
 from .wrappers import SegDatasetWrapper
 
 BACKGROUND_NAMES = ('background', 'bg', '_background_', '__background__')
@@ -41,7 +42,8 @@ class ImageLabelDataset(SegDatasetWrapper):
     Raises:
         TypeError: ``labels`` is neither of the above.
         ValueError: Class 0 is not the background, the dataset has no image,
-            or the source does not know an image or a class.
+            the source does not know an image or a class, or no image has a
+            label: prediction without labels needs no such wrapper.
 
     Example:
         >>> train = dict(
@@ -100,6 +102,11 @@ class ImageLabelDataset(SegDatasetWrapper):
                     f'for image {image_id!r}; expected a tuple of indices in '
                     f'[0, {num_classes}).')
             counts[list(found)] += 1
+        if not counts.any():
+            raise ValueError(
+                f'ImageLabelDataset: none of {len(images)} images has a '
+                f'label in {self.source!r}: nothing can be learnt or mapped. '
+                'Is it the file of these images?')
         self._labels = labels
         self._label_counts = counts
         absent = [

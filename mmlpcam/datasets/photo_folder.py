@@ -5,11 +5,9 @@ from typing import Any
 from mmengine.fileio import list_dir_or_file, list_from_file
 from mmseg.registry import DATASETS
 
+from mmlpcam.utils.names import listed
 from .checked import CheckedSegDataset
-from .image_label_sources import listed
-
-PHOTO_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
-"""tuple[str, ...]: What photos end in, in any case."""
+from .label_sources.base import PHOTO_SUFFIXES, composed
 
 
 @DATASETS.register_module()
@@ -124,8 +122,13 @@ class PhotoFolderDataset(CheckedSegDataset):
     def _read_list(self, photos: dict[str, str]) -> list[str]:
         """Return the ids of ``ann_file``."""
         lines = list_from_file(self.ann_file, backend_args=self.backend_args)
-        image_ids = [line for line in lines if line.strip()]
-        unknown = [i for i in image_ids if i not in photos]
+        lines = [line for line in lines if line.strip()]
+        ids = {composed(image_id): image_id for image_id in photos}
+        image_ids = [
+            line if line in photos else ids.get(composed(line))
+            for line in lines
+        ]
+        unknown = [line for line, i in zip(lines, image_ids) if i is None]
         if unknown:
             raise ValueError(
                 f'{len(unknown)} of {len(image_ids)} lines of '

@@ -6,8 +6,8 @@ from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 
 from mmlpcam.utils import check_no_stage
+from mmlpcam.utils.names import listed
 from .file_checks import MAX_CLASSES, check_masks
-from .image_label_sources import listed
 from .transforms import LoadPseudoLabel
 from .wrappers import SegDatasetWrapper, has_transform
 

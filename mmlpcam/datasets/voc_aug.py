@@ -13,8 +13,8 @@ from scipy.io import loadmat
 
 from mmlpcam.utils.files import atomic_path
 from mmlpcam.utils.masks import read_index_mask, write_index_mask
+from mmlpcam.utils.names import check_inside, listed
 from mmlpcam.utils.parallel import Track, parallel_map, write_missing
-from .image_label_sources import listed
 
 NUM_IMAGES = 10582
 """int: Number of images of the complete `train_aug`."""
@@ -46,6 +46,7 @@ def read_splits(voc_dir: str | Path,
 
     Raises:
         FileNotFoundError: A list is missing.
+        ValueError: An id leads out of the folders of images and masks.
     """
     sets = Path(voc_dir, 'ImageSets', 'Segmentation')
     files = [
@@ -58,10 +59,12 @@ def read_splits(voc_dir: str | Path,
             raise FileNotFoundError(
                 f'{str(file)!r} does not exist: the folder of VOC should be '
                 'VOCdevkit/VOC2012, the one of SBD benchmark_RELEASE/dataset')
-    return {
-        name: file.read_text().split()
-        for name, file in zip(SPLIT_SIZES, files)
-    }
+    splits = {}
+    for name, file in zip(SPLIT_SIZES, files):
+        splits[name] = file.read_text().split()
+        for image_id in splits[name]:
+            check_inside(Path(voc_dir, MASK_FOLDER), image_id, str(file))
+    return splits
 
 
 def train_aug_ids(splits: dict[str, list[str]]) -> list[str]:

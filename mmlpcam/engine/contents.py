@@ -13,9 +13,10 @@ from typing import Any
 from mmengine.registry import DATASETS as ENGINE_DATASETS
 from mmseg.registry import DATASETS
 
-from mmlpcam.datasets import (PseudoLabelDataset, SegDatasetWrapper, listed,
+from mmlpcam.datasets import (PseudoLabelDataset, SegDatasetWrapper,
                               nested_datasets)
 from mmlpcam.utils import write_json
+from mmlpcam.utils.names import listed
 
 # A file that was written this recently may change again and keep its times.
 _SETTLED = 3e9  # nanoseconds

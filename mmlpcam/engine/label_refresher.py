@@ -16,11 +16,11 @@ from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
 from mmlpcam.datasets import (PseudoLabelDataset, SegDatasetWrapper,
-                              check_shared_masks, indexed, listed,
-                              nested_datasets)
+                              check_shared_masks, indexed, nested_datasets)
 from mmlpcam.evaluation import PseudoLabelWriter, is_labelled, read_manifest
 from mmlpcam.models import MAP_DEFAULTS, predict_maps
 from mmlpcam.utils import on_main_process
+from mmlpcam.utils.names import listed
 from mmlpcam.utils.parallel import track_on_terminal
 from .pseudo_label_loop import check_written, model_digest
 

@@ -9,9 +9,10 @@ from mmseg.registry import LOOPS
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
-from mmlpcam.datasets import indexed, listed
+from mmlpcam.datasets import indexed
 from mmlpcam.evaluation import PseudoLabelWriter
 from mmlpcam.utils import on_main_process
+from mmlpcam.utils.names import listed
 
 
 @LOOPS.register_module()

@@ -15,9 +15,9 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
-from mmlpcam.datasets import listed
 from mmlpcam.evaluation import is_labelled
 from mmlpcam.utils import on_main_process, write_json
+from mmlpcam.utils.names import listed
 from .checkpoints import last_checkpoint
 from .contents import ContentReader, content_changes
 from .distributed import init_distributed

@@ -13,6 +13,7 @@ from mmseg.registry import METRICS
 
 from mmlpcam.utils import check_writable, read_json, write_json
 from mmlpcam.utils.masks import write_index_mask
+from mmlpcam.utils.names import check_inside
 from mmlpcam.utils.whole import is_whole
 
 
@@ -204,7 +205,7 @@ def read_manifest(path: str | os.PathLike) -> dict:
 
 
 def _label_files(out_dir: Path, image_id: str, with_maps: bool) -> list[Path]:
-    files = [out_dir / 'masks' / f'{image_id}.png']
+    files = [check_inside(out_dir / 'masks', f'{image_id}.png')]
     if with_maps:
         files.append(out_dir / 'maps' / f'{image_id}.npz')
     return files

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from mmlpcam.datasets import SegDatasetWrapper
-from mmlpcam.datasets.image_label_sources import listed
 from mmlpcam.structures import ActivationMaps, load_maps
+from mmlpcam.utils.names import listed
 from .cam_iou_metric import (AreaCounts, above_thresholds, count_areas,
                              mean_scores, sum_areas, threshold_scores)
 

@@ -76,6 +76,52 @@ def test_voc_xml_errors(tmp_path):
         load(['a'], type='VOCXMLLabels', ann_dir='nowhere')
 
 
+@pytest.mark.parametrize('encoding, declared', [('gb2312', 'gb2312'),
+                                                ('gb18030', 'GBK'),
+                                                ('utf-16', 'utf-16'),
+                                                ('utf-8-sig', 'utf-8'),
+                                                ('big5', 'Big5')])
+def test_voc_xml_encodings(tmp_path, encoding, declared):
+    text = (f'<?xml version="1.0" encoding="{declared}"?><annotation>'
+            '<folder>\u7167\u7247</folder><object><name>\u8c93</name></object>'
+            '</annotation>')
+    cat = '\u732b' if encoding.startswith('gb2') else '\u8c93'
+    (tmp_path / 'a.xml').write_bytes(
+        text.replace('\u8c93', cat).encode(encoding))
+    assert load(['a'], (cat, ), type='VOCXMLLabels',
+                ann_dir=str(tmp_path)) == {
+                    'a': (0, )
+                }
+
+
+def test_voc_xml_namespace_and_subset(tmp_path):
+    (tmp_path / 'a.xml').write_text(
+        '<annotation xmlns="http://x.org/voc"><object><name>dog</name>'
+        '</object><object><name>kite</name></object></annotation>')
+    cfg = dict(type='VOCXMLLabels', ann_dir=str(tmp_path))
+    assert load(['a'], ignore_unknown=True, **cfg) == {'a': (1, )}
+    with pytest.raises(ValueError, match=r"a\.xml: unknown class 'kite'"):
+        load(['a'], **cfg)
+
+
+@pytest.mark.parametrize('text, match', [
+    ('<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotation/>',
+     'document type'),
+    ('<data/>', 'expected <annotation>'),
+    ('<annotation><objects><object><name>cat</name></object></objects>'
+     '</annotation>', 'directly inside'),
+    ('<annotation><object/></annotation>', 'object 1 has no <name>'),
+    ('<?xml version="1.0" encoding="klingon"?><annotation/>', 'klingon'),
+    ('\xe9'.encode('latin1'), 'not in utf-8.*Save it'),
+    (b'', 'not valid XML'),
+])
+def test_voc_xml_refused(tmp_path, text, match):
+    content = text if isinstance(text, bytes) else text.encode()
+    (tmp_path / 'a.xml').write_bytes(content)
+    with pytest.raises(ValueError, match=rf'(?s)a\.xml: .*{match}'):
+        load(['a'], type='VOCXMLLabels', ann_dir=str(tmp_path))
+
+
 # --- COCOJSONLabels -------------------------------------------------------
 
 
@@ -144,14 +190,50 @@ def test_coco_json_unknown_category(coco):
 def test_coco_json_errors(coco):
     with pytest.raises(ValueError, match="1 of 2 images .*: 'x'.*split"):
         load(['x', '07'], **coco.cfg)
-    coco(images=[dict(id=1, file_name=f'{d}/07.jpg') for d in 'ab'])
+    coco(
+        images=[
+            dict(id=i, file_name=f'{d}/07.jpg') for i, d in enumerate('ab')
+        ],
+        annotations=[])
     with pytest.raises(ValueError, match='1 of 1 images .*unique'):
         load(['07'], **coco.cfg)
     Path(coco.cfg['ann_file']).write_text('{"images": []}')
-    with pytest.raises(ValueError, match="'annotations' is missing"):
+    with pytest.raises(ValueError, match="'categories' is missing"):
         load(['07'], **coco.cfg)
     Path(coco.cfg['ann_file']).write_text('{')
     with pytest.raises(ValueError, match='instances.json: not valid JSON'):
+        load(['07'], **coco.cfg)
+
+
+@pytest.mark.parametrize('changes, match', [
+    (dict(annotations=[dict(image_id=1001, category_id=1)]),
+     r"annotations\[0\]: image_id 1001 is not in 'images'"),
+    (dict(annotations=[dict(image_id=None, category_id=1)]),
+     r"annotations\[0\]: expected 'image_id' of type int"),
+    (dict(annotations=[1]), r'annotations\[0\]: expected'),
+    (dict(annotations=None), "expected 'annotations' to be a list"),
+    (dict(annotations=[dict(image_id=9, category_id=True)]),
+     "expected 'category_id'"),
+    (dict(annotations=[dict(image_id=9, category_id=1, iscrowd='no')]),
+     'expected iscrowd to be 0 or 1'),
+    (dict(images=[dict(id=1, file_name='a'),
+                  dict(id=1, file_name='b')]),
+     r'images\[1\]: the id 1 is there twice'),
+    (dict(
+        images=[dict(id=1, file_name='07'),
+                dict(id=2, file_name='07.jpg')],
+        annotations=[]), 'another entry of the file'),
+    (dict(images=[dict(id=1, file_name='../07.jpg')],
+          annotations=[]), r"'\.\./07\.jpg' is no name inside"),
+    (dict(images=[dict(id=1)]), r"images\[0\]: expected 'file_name'"),
+    (dict(categories=[dict(id=1)]), r"categories\[0\]: expected 'name'"),
+    (dict(categories=[dict(id=1, name='cat'),
+                      dict(id=2, name='cat')]),
+     "the name 'cat' is there twice"),
+])
+def test_coco_json_of_another_shape(coco, changes, match):
+    coco(**changes)
+    with pytest.raises(ValueError, match=rf'instances\.json.*{match}'):
         load(['07'], **coco.cfg)
 
 
@@ -210,15 +292,40 @@ def test_csv_options(tmp_path):
 @pytest.mark.parametrize('text, kwargs, match', [
     ('a,cat\n\nb,Cat\n', {},
      r"labels\.csv, line 3: unknown class 'Cat'. Nearest valid names: 'cat'"),
-    ('a,2\nb,\n', {}, r"line 1: unknown class '2'.*set as_index=True"),
-    ('a,cat\nb,\na.jpg,dog\n', {},
+    ('a,2\nb,\n', {}, r"line 1: '2' is no tag.*set as_index=True"),
+    ('a,cat\nb,\na.jpg,dog;cat\n', {},
      r"line 3: image 'a' was already given in .*labels\.csv, line 1"),
     ('a,3\nb,\n', dict(as_index=True),
      r'line 1: class index 3 is out of range; .* 0 to 2'),
     ('a,-1\nb,\n', dict(as_index=True), r'class index -1 is out of range'),
     ('a,cat\nb,\n', dict(as_index=True),
      r"line 1: expected an integer class index \(as_index=True\), got 'cat'"),
-    ('a;cat\nb;\n', {}, "2 of 2 images .*labels.csv.*set delimiter"),
+    ('a~cat\nb~\n', {},
+     "no row of .*labels.csv names.*'a~cat', 'b~'.*delimiter"),
+    ('a,cat\nB.JPG,dog\n', {}, "1 of 2 .*'B.JPG' mean the image 'b'"),
+    ('sub/a,cat\n', {}, "no row of .*labels.csv names an image.*'sub/a'.*'a'"),
+    ('cat,a.jpg\ndog,b.jpg\n', {}, 'Column 2 does'),
+    ('../a,cat\nb,dog\n', {}, r"line 1: '\.\./a' is no name inside"),
+    ('a,cat\nb;dog\n', dict(delimiter=','),
+     "1 of 2 images.*'b;dog' mean the image 'b'"),
+    ('a,cat\nb;dog\n', {}, 'as many images with .* state the delim'),
+    ('a,10,20,30,40,cat\nb,1,2,3,4,dog', {}, "line 1: '10' is no tag. Boxes"),
+    ('a,nan\nb,dog', {}, "line 1: 'nan' is no tag"),
+    (',cat\na,cat\nb,dog', {}, 'line 1: the first column'),
+    ('a,cat;dog\nb,"cat, dog"', {}, "line 2: .*has ',' inside a cell"),
+    ('a,"cat, dog"\nb,', dict(sep=';'), "unknown class 'cat, dog'"),
+    ('a,"cat\ndog"\nb,', {}, r"line 2: the cell 'cat\\ndog' holds"),
+    ('a,"cat\nb,', {}, 'labels.csv: not a CSV file.*Close its quotes'),
+    ('a,\nb,\na,cat\n', {}, 'line 3: .*a tag in one row and none'),
+    ('img,cat,dog\na,1,0\nb,1\n', {}, 'line 3: expected 3 cells'),
+    ('img,cat,cat\na,1,0\nb,1,0\n', {}, 'line 1: expected a different name'),
+    ('img,cat,dog\na,1,0\nb,1,2\n', {}, "line 2: '1' is no tag"),
+    ('img,cat,dog\na,1,0\nb,1,\n', {}, "line 3: expected '1' or '0' in"),
+    ('a,1,0\nb,0,1\n', {}, "line 1: '1' is no tag.*header"),
+    ('img,label\na,1\nb,0\n', {}, "line 2: '1' is no tag"),
+    ('img,split,tag\na,train,cat\nb,val,dog\n', {},
+     "line 1: the column 'split' holds"),
+    ('\n\n', {}, 'labels.csv: the table is empty'),
 ])
 def test_csv_errors(tmp_path, text, kwargs, match):
     with pytest.raises(ValueError, match=match):
@@ -229,8 +336,91 @@ def test_csv_encoding(tmp_path):
     cfg = csv_cfg(tmp_path, '')
     Path(cfg['csv_file']).write_bytes(b'a,\xe9\n')
     with pytest.raises(
-            ValueError, match=r'labels\.csv: not a CSV file in UTF'):
+            ValueError, match=r'labels\.csv, line 1: not a CSV file in UTF'):
         load(['a'], **cfg)
+
+
+@pytest.mark.parametrize('content, match', [
+    ('a,cat'.encode('utf-16'), 'in UTF-16'),
+    ('a,cat'.encode('utf-16-le'), 'NUL bytes'),
+    (b'a,cat\n\0b,dog', 'line 2: .*NUL bytes'),
+    (b'PK\3\4x', 'spreadsheet'),
+])
+def test_csv_that_is_no_utf8(tmp_path, content, match):
+    cfg = csv_cfg(tmp_path, '')
+    Path(cfg['csv_file']).write_bytes(content)
+    with pytest.raises(ValueError, match=rf'labels\.csv.*{match}'):
+        load(['a', 'b'], **cfg)
+
+
+@pytest.mark.parametrize('delimiter', [',', ';', '\t', '|'])
+@pytest.mark.parametrize('sep', [';', ',', '|'])
+@pytest.mark.parametrize('header', ['', 'photo#tags\n'])
+def test_csv_dialects_are_found(tmp_path, delimiter, sep, header):
+    rows = header + f'a.jpg#"cat{sep} dog"\nsub/b.jpg#dog\nc.jpg#\n'
+    cfg = csv_cfg(tmp_path, rows.replace('#', delimiter))
+    assert load(['a', 'sub/b', 'c'], **cfg) == {
+        'a': (0, 1),
+        'sub/b': (1, ),
+        'c': ()
+    }
+    table = TASK_UTILS.build(cfg).read(['a', 'sub/b', 'c'])
+    assert (table.delimiter, table.sep, table.layout) == (delimiter, sep,
+                                                          'tags')
+    assert (table.header is None) == (header == '')
+    assert 'labels.csv: read as a row per image' in table.summary()
+    assert '3 rows, of which 3 name 3 images' in table.summary()
+
+
+@pytest.mark.parametrize('yes, no', [('1', '0'), ('TRUE', 'False'), ('x', ''),
+                                     ('1.0', '0.0')])
+def test_csv_column_per_class(tmp_path, yes, no):
+    cfg = csv_cfg(
+        tmp_path, f'Bild;dog;traffic light;cat\na.jpg;{yes};{no};{yes}\n'
+        f'b.jpg;{no};{no};{no}\nother.jpg;{yes};{yes};{yes}\n')
+    assert load(['a', 'b'], **cfg) == {'a': (0, 1), 'b': ()}
+    assert TASK_UTILS.build(cfg).read(['a', 'b']).layout == 'one_hot'
+
+
+def test_csv_row_per_tag(tmp_path):
+    cfg = csv_cfg(
+        tmp_path, 'ImageID,LabelName\na.jpg,cat\nb,dog\na,traffic light\n'
+        'a.jpg,cat\nc,\n')
+    assert load(['a', 'b', 'c'], **cfg) == {'a': (0, 2), 'b': (1, ), 'c': ()}
+    table = TASK_UTILS.build(cfg).read(['a', 'b', 'c'])
+    assert table.layout == 'long'
+    assert table.tags['a'] == ['cat', 'traffic light']
+    with pytest.raises(ValueError, match='join the two rows'):
+        load(['a', 'b', 'c'], layout='tags', **cfg)
+
+
+def test_csv_names_and_tags_in_any_normal_form(tmp_path):
+    nfc, nfd = 'Gr\u00fcn', 'Gru\u0308n'
+    cfg = csv_cfg(tmp_path, f'{nfc} 1.jpg,{nfd}\n{nfd} 2.jpg,{nfc}\n')
+    ids = [f'{nfd} 1', f'{nfc} 2']
+    assert load(ids, (nfc, ), **cfg) == {ids[0]: (0, ), ids[1]: (0, )}
+    assert load(ids, (nfd, ), **cfg) == {ids[0]: (0, ), ids[1]: (0, )}
+    with pytest.raises(ValueError, match='two Unicode normal forms'):
+        load([nfc, nfd], (nfc, ), **cfg)
+    with pytest.raises(ValueError, match='classes have one name twice'):
+        load(ids, (nfc, nfd), **cfg)
+
+
+def test_csv_header_words_are_no_tags(tmp_path):
+    """Though there is a photo of the name of the column."""
+    cfg = csv_cfg(tmp_path, 'photo,tags\nphoto.jpg,cat\na.jpg,dog\n')
+    table = TASK_UTILS.build(cfg).read(['photo', 'a'])
+    assert table.tags == {'photo': ['cat'], 'a': ['dog']}
+
+
+def test_csv_of_a_spreadsheet_declares_its_delimiter(tmp_path):
+    cfg = csv_cfg(tmp_path, 'sep=;\r\nfoto;cat;dog\r\na.jpg;1;0\r\n')
+    assert load(['a'], **cfg) == {'a': (0, )}
+
+
+def test_only_a_photo_suffix_is_cut(tmp_path):
+    cfg = csv_cfg(tmp_path, 'v1.5.PNG,cat\nv1.7,dog\nv1,\n')
+    assert load(['v1', 'v1.5'], **cfg) == {'v1': (), 'v1.5': (0, )}
 
 
 def test_csv_arguments():
@@ -238,6 +428,11 @@ def test_csv_arguments():
         load(['a'], type='CSVLabels', csv_file='nowhere.csv')
     with pytest.raises(ValueError, match='sep must not be empty'):
         TASK_UTILS.build(dict(type='CSVLabels', csv_file='x', sep=''))
+    for options, match in ((dict(delimiter=''), 'one character'),
+                           (dict(layout='wide'), 'layout must be one of'),
+                           (dict(layout='one_hot', sep=';'), 'leave out')):
+        with pytest.raises(ValueError, match=match):
+            TASK_UTILS.build(dict(type='CSVLabels', csv_file='x', **options))
 
 
 # --- JSONLabels and FolderLabels ------------------------------------------
@@ -270,6 +465,12 @@ def test_json(tmp_path):
     ('{"a": [], "a.jpg": []}', {}, "entry 'a.jpg': image 'a' was already"),
     ('{"b": []}', {}, "1 of 1 images have no entry in json_file .*: 'a'"),
     ('{', {}, r'labels\.json: not valid JSON'),
+    ('[' * 200000, {}, r'labels\.json: not a label file, .*nested'),
+    ('{"a": NaN}', {}, 'NaN is no value'),
+    ('{"a": null}', {}, "entry 'a': expected a list of classes, got None"),
+    ('{"a": [null]}', {}, "entry 'a': unknown class None"),
+    ('{"A.jpg": []}', {}, "named like 'A.jpg'. Does 'A.jpg' mean .* 'a'"),
+    ('{"/etc/a": []}', {}, "entry '/etc/a': '/etc/a' is no name inside"),
 ])
 def test_json_errors(tmp_path, text, kwargs, match):
     with pytest.raises(ValueError, match=match):
@@ -381,6 +582,20 @@ def test_npy_array_follows_numbers(tmp_path):
     (np.zeros(3), ['1', '2', '3'], r'expected an array \(3, C\)'),
     (np.zeros(
         (1, 3)), ['photo'], "1 image names do not end with one: 'photo'"),
+    ({
+        'a': vec(1, np.nan, 0)
+    }, ['a'], "image 'a': expected 0 where a class is absent"),
+    ({
+        'a': vec(1, -1, 0)
+    }, ['a'], "image 'a': expected 0 where a class is absent"),
+    ({
+        'a': vec(1, 0, 0),
+        'a.jpg': vec(1, 0, 0)
+    }, ['a'], "entry 'a.jpg': image 'a' has two entries"),
+    ({
+        'x_1': vec(1, 0, 0),
+        1: vec(0, 0, 0)
+    }, ['x_1'], 'has two entries, by name and by the number 1'),
     ([{}, {}], ['1'], 'refused.*arrays of objects are not allowed'),
 ])
 def test_npy_errors(tmp_path, content, ids, match):

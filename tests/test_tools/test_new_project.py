@@ -1,4 +1,5 @@
 """Projects of photos and tags, as the command line makes them."""
+import argparse
 import runpy
 import sys
 from pathlib import Path
@@ -90,11 +91,13 @@ def test_project_without_masks(photos, make, tmp_path, monkeypatch, size):
         ['cat', '1', '3'], ['dog', '2', '3'], ['guinea pig', '3', '3'],
         ['(none)', '0', '1'], ['all photos', '', '10']
     ]  # yapf: disable
-    assert 'line 1 of tags.csv is a header' in out
+    assert "line 1 is a header: 'photo', 'tags', 10 rows" in out
     assert "2 photos have no row" in err and "'p10', 'trip/p11'" in err
 
     files = {path.name for path in (photos.root / 'project').iterdir()}
-    assert files == {'data.py', 'classifier.py', 'segmentor.py', 'train.txt'}
+    assert files == {
+        'classes.json', 'data.py', 'classifier.py', 'segmentor.py', 'train.txt'
+    }
     monkeypatch.chdir('/')  # the project works from anywhere
     stages = stages_of(photos.config(), tmp_path / 'run')
     assert list(stages) == ['classifier', 'labels', 'segmentor']
@@ -194,11 +197,79 @@ def test_length_of_the_training(photos, make):
 
 def test_other_delimiters(photos, make):
     photos.save([row.replace(',', '\t') for row in photos.rows])
-    status, _, err = make()
-    assert status == 1 and 'no photo has a tag' in err and '--delim' in err
-    assert make('--delimiter', '\t')[0] == 0
+    status, _, err = make('--delimiter', ';')
+    assert status == 1 and "tags.csv, line 1: the cell 'photo\\ttags'" in err
+    assert make()[0] == 0
     labels = photos.config('data').image_labels
-    assert labels.delimiter == '\t'
+    assert (labels.delimiter, labels.layout) == ('\t', 'tags')
+
+
+@pytest.mark.parametrize('sep, delimiter', [(';', ','), (',', ';'),
+                                            ('|', '\t')])
+def test_tags_in_one_cell(photos, make, sep, delimiter):
+    rows = [row.replace(',', delimiter) for row in photos.rows]
+    photos.save([*rows, f'p10.jpg{delimiter}cat{sep}dog'])
+    assert make()[0] == 0
+    assert photos.config('data').image_labels.sep == sep
+    assert photos.config('data').class_info.classes == ('background', *CLASSES)
+
+
+def test_row_per_tag(photos, make):
+    photos.save([*photos.rows, 'p00.jpg,dog'])
+    status, out, _ = make()
+    assert status == 0 and 'read as a row per tag' in out
+    assert photos.config('data').image_labels.layout == 'long'
+
+
+def test_column_per_class(photos, make):
+    photos.save(['photo;cat;dog'] + [
+        f'{"trip/" if i % 2 else ""}p{i:02d};{i % 2};{int(i < 3)}'
+        for i in range(12)
+    ])
+    status, out, _ = make()
+    assert status == 0 and 'read as a column per class' in out
+    data = photos.config('data')
+    assert data.photos.metainfo.classes == ('background', 'cat', 'dog')
+    assert data.image_labels.layout == 'one_hot'
+
+
+def test_tags_stay_what_they_are(photos, make, tmp_path):
+    tag = 'it\'s a "\\n" #\u2603 {x} \\'
+    quoted = tag.replace('"', '""')
+    photos.save([*photos.rows, f'p10,"{quoted}"'])
+    assert make('--size', 'small')[0] == 0
+    cfg = photos.config('classifier')
+    assert tag in cfg.photos.metainfo.classes
+    assert cfg.model.decode_head.num_classes == 5
+    cfg.dump(str(tmp_path / 'again.py'))  # as runs do
+    again = Config.fromfile(str(tmp_path / 'again.py'))
+    assert again.photos.metainfo.classes == cfg.photos.metainfo.classes
+
+
+def test_class_on_every_photo(photos, make):
+    names = [row.split(',')[0] for row in photos.rows[1:]]
+    photos.save([f'{name},cell' for name in names])
+    status, _, err = make()
+    assert status == 0 and "'cell' is on every photo" in err
+
+
+@pytest.mark.parametrize('name', ["it's", 'a"b', '{{ fileDirname }}'])
+def test_folders_that_a_config_cannot_name(photos, make, name):
+    (photos.root / name).symlink_to('photos')
+    args = argparse.Namespace(
+        photos=photos.root / name,
+        tags=photos.root / 'tags.csv',
+        masks=None,
+        project_dir=photos.root / 'project')
+    check = TOOL_NAMES['check_paths']
+    if '{{' in name:
+        with pytest.raises(ValueError, match='fileDirname'):
+            check(args, ['p00'])
+    else:
+        check(args, ['p00'])
+    args.photos, args.project_dir = photos.root, photos.root / name
+    with pytest.raises(ValueError, match='the name of the project'):
+        check(args, ['p00'])
 
 
 def test_rows_of_no_photo(photos, make):
@@ -227,9 +298,16 @@ def photo(name, array):
     (tagged('p10,background'), (), "'background' is no class to tag"),
     (tagged('p10,horse'),
      ('--classes', *CLASSES), "line 12: unknown class 'horse'"),
-    (tagged('p00,cat'), (), "'p00' was already given in tags.csv, line 2"),
-    (lambda photos: photos.save(['a.jpg,cat', 'b.jpg,dog']),
-     (), "names a photo: its rows begin with 'b.jpg (line 2)', but photos are "
+    (tagged('p00,cat', 'p10,cat;dog'),
+     (), "'p00' was already given in tags.csv, line 2"),
+    (tagged('p10,{{$HOME:x}}'), (), "the class '{{$HOME:x}}' holds {{"),
+    (tagged('P10,cat'), (), "line 12: 'P10' is no photo, but 'p10' is"),
+    (tagged('p10;cat'), (), "line 12: 'p10;cat' is no photo, but 'p10' is"),
+    (tagged('p10,3,4,5,6,cat'), (), "line 12: '3' is no tag. Boxes"),
+    (tagged('p10,cat dog'), (), "'cat dog' looks like several tags"),
+    (tagged('../p10,cat'), (), "line 12: '../p10' is no name inside"),
+    (lambda photos: photos.save(['a.jpg,cat', 'b.jpg,dog']), (),
+     "names an image: its rows begin with 'a.jpg', 'b.jpg', but images are "
      "named like 'p00'"),
     (lambda photos: photos.save(photos.rows[:8]),
      (), 'there are 7 photos to train on, but at least 8'),

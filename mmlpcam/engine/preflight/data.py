@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader
 from mmlpcam.datasets import (ImageLabelDataset, PseudoLabelDataset,
                               check_files, check_shared_masks, indexed,
                               nested_datasets)
-from mmlpcam.datasets.image_label_sources import listed
 from mmlpcam.evaluation import CAMIoUMetric
+from mmlpcam.utils.names import listed
 from .common import LATER, check_arguments, named, texts
 
 

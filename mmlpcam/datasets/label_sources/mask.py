@@ -2,9 +2,9 @@ import numpy as np
 from mmseg.registry import TASK_UTILS
 
 from mmlpcam.utils.masks import read_index_mask
-from .file_checks import check_values
-from .image_label_sources import (ImageLabelSource, Labels, _check_known,
-                                  _existing)
+from ..file_checks import check_values
+from .base import (ImageIndex, ImageLabelSource, Labels, check_known, existing,
+                   file_of)
 
 
 @TASK_UTILS.register_module()
@@ -35,21 +35,21 @@ class MaskLabels(ImageLabelSource):
 
     def load(self, image_ids: list[str], classes: tuple[str, ...]) -> Labels:
         """See :meth:`ImageLabelSource.load`."""
-        folder = _existing(self.mask_dir, 'MaskLabels: mask_dir', folder=True)
+        folder = existing(self.mask_dir, 'MaskLabels: mask_dir', folder=True)
+        files = {i: file_of(folder, i, self.suffix) for i in image_ids}
         found, unknown = {}, []
-        for image_id in image_ids:
-            path = folder / f'{image_id}{self.suffix}'
+        for image_id, path in files.items():
             try:
                 found[image_id] = np.unique(read_index_mask(path))
             except FileNotFoundError:
                 unknown.append(image_id)
-        _check_known(unknown, len(image_ids), f'mask_dir {str(folder)!r}',
-                     f'Expected one <image id>{self.suffix} for each.')
-        check_values(
-            [str(folder / f'{image_id}{self.suffix}') for image_id in found],
-            list(found.values()),
-            len(classes) + 1,
-            ignore_index=self.ignore_index)
+        check_known(unknown, ImageIndex(image_ids),
+                    f'mask_dir {str(folder)!r}',
+                    f'Expected one <image id>{self.suffix} for each.')
+        check_values([str(files[image_id]) for image_id in found],
+                     list(found.values()),
+                     len(classes) + 1,
+                     ignore_index=self.ignore_index)
         return {
             image_id:
             tuple(

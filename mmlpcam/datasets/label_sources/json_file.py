@@ -1,0 +1,55 @@
+from mmseg.registry import TASK_UTILS
+
+from .base import (ImageIndex, ImageLabelSource, Labeller, Labels, check_known,
+                   existing, read_json)
+
+
+@TASK_UTILS.register_module()
+class JSONLabels(ImageLabelSource):
+    """Labels from a JSON object ``{"photo1.jpg": ["cat", "dog"], ...}``.
+
+    Keys are image ids or file names; an empty list means no class. Entries of
+    images that are not in the dataset are skipped.
+
+    Args:
+        json_file (str): The JSON file.
+        as_index (bool): Whether the tags are 0-based foreground indices
+            instead of names. Defaults to False.
+    """
+
+    def __init__(self, json_file: str, as_index: bool = False) -> None:
+        self.json_file = json_file
+        self.as_index = as_index
+
+    def load(self, image_ids: list[str], classes: tuple[str, ...]) -> Labels:
+        """See :meth:`ImageLabelSource.load`."""
+        path = existing(self.json_file, 'JSONLabels: json_file')
+        data = read_json(path)
+        if not isinstance(data, dict):
+            raise ValueError(f'{path}: expected an object {{"image": '
+                             f'["class", ...]}}, got {type(data).__name__}.')
+        index = ImageIndex(image_ids)
+        labeller = Labeller(classes, as_index=self.as_index)
+        labels: Labels = {}
+        keys: dict[str, str] = {}
+        strangers = []
+        for key, tags in data.items():
+            where = f'{path}, entry {key!r}'
+            if not isinstance(tags, list):
+                raise ValueError(f'{where}: expected a list of classes, got '
+                                 f'{tags!r}.')
+            image_id = index.find(key, where)
+            if image_id is None:  # of another split
+                strangers.append(key)
+                continue
+            if image_id in keys:
+                raise ValueError(
+                    f'{where}: image {image_id!r} was already given as '
+                    f'{keys[image_id]!r}. Keep one of the two.')
+            keys[image_id] = key
+            labels[image_id] = labeller(tags, where)
+        check_known([i for i in image_ids if i not in labels], index,
+                    f'json_file {str(path)!r}',
+                    'Expected a key for each: the image path relative to the '
+                    'image folder, with or without extension.', strangers)
+        return labels
