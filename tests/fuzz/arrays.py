@@ -318,7 +318,7 @@ def _predict(room: Room, shared: dict, path: Path) -> np.ndarray:
 def _wrong_checkpoint(rng: random.Random, weights: dict,
                       canary: Path) -> tuple[Any, str, bool]:
     """What a file holds instead, and whether it is as good."""
-    keys = [key for key in weights if key.endswith('weight')]
+    keys = [key for key, value in weights.items() if value.ndim == 4]
     half = dict(list(weights.items())[:len(weights) // 2])
     spoiled = {key: value.clone() for key, value in weights.items()}
     place = rng.choice(keys)

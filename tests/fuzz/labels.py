@@ -34,8 +34,12 @@ def names_of(labels: tuple[int, ...]) -> list[str]:
     return [CLASSES[label] for label in labels]
 
 
-def id_of(name: Any) -> str | None:
-    """The image that a name means, in any normal form, or None."""
+def id_of(name: Any, any_suffix: bool = True) -> str | None:
+    """The image that a name means, in any normal form, or None.
+
+    A suffix that no photo has may be one all the same, or the name that of a
+    stranger: both are right.
+    """
     if not isinstance(name, str):
         return None
     name = unicodedata.normalize('NFC', name.strip().replace('\\', '/'))
@@ -43,7 +47,9 @@ def id_of(name: Any) -> str | None:
     if name in TRUTH:
         return name
     stem, suffix = os.path.splitext(name)
-    is_suffix = suffix[1:].isalnum() and len(suffix) <= 6
+    is_suffix = (
+        suffix[1:].isalnum() and len(suffix) <= 6
+        if any_suffix else suffix.lower() in ('.jpg', '.jpeg', '.png'))
     return stem if is_suffix and stem in TRUTH else None
 
 

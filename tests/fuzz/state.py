@@ -7,8 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
 
-from mmlpcam.engine import last_checkpoint
-from mmlpcam.engine.staged_runner import Stage
+from mmlpcam.engine import StagedRunner, last_checkpoint
 from mmlpcam.evaluation import PseudoLabelWriter
 from mmlpcam.utils import read_json
 from .core import Case, Room, fuzzed
@@ -94,10 +93,11 @@ class _Toy(BaseModel):
         return dict(loss=self.linear(torch.ones(1, 1)).mean())
 
 
-def _toy_stage(folder: Path) -> Stage:
+def _toy_stage(folder: Path) -> Any:
+    """The only stage of a chain, in `folder`."""
     cfg = Config(
         dict(
-            work_dir=str(folder),
+            work_dir=str(folder.parent),
             default_scope='mmengine',
             model=dict(type=_Toy),
             train_cfg=dict(by_epoch=False, max_iters=1),
@@ -111,17 +111,16 @@ def _toy_stage(folder: Path) -> Stage:
                 checkpoint=dict(
                     type='CheckpointHook', interval=1, by_epoch=False)),
             log_level='ERROR'))
-    return Stage('toy', 'train', cfg, [])
+    return StagedRunner(cfg).stages[-1]
 
 
 def _state(room: Room) -> dict[str, bytes]:
     """The folder of a finished stage, file by file."""
     if 'stage' not in room.shared:
-        folder = room.folder / 'made'
+        folder = room.folder / 'made/segmentor'
         stage = _toy_stage(folder)
         stage.run()
         assert stage.is_finished()
-        # settings name the folder nowhere, so that it may move
         room.shared['stage'] = {
             path.name: path.read_bytes()
             for path in folder.iterdir() if path.is_file()
@@ -130,9 +129,9 @@ def _state(room: Room) -> dict[str, bytes]:
 
 
 def _restore(room: Room) -> Path:
-    folder = room.folder / 'toy'
+    folder = room.folder / 'segmentor'
     for name, content in _state(room).items():
-        room.write(f'toy/{name}', content)
+        room.write(f'segmentor/{name}', content)
     (folder / 'last_checkpoint').write_text(str(folder / 'iter_1.pth'))
     return folder
 
