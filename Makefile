@@ -13,7 +13,7 @@ export PYTHONWARNINGS := ignore
 
 .PHONY: demo demo-full test test-slow test-fuzz test-kill test-upstream lint format benchmark clean
 
-$(VENV)/ready: setup.py requirements/runtime.txt requirements/mm.txt requirements/tests.txt
+$(VENV)/ready: pyproject.toml setup.py requirements/runtime.txt requirements/mm.txt requirements/tests.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q $(TORCH)
 	MMCV_WITH_OPS=0 $(BIN)/pip install -q -r requirements/mm.txt
@@ -23,7 +23,7 @@ $(VENV)/ready: setup.py requirements/runtime.txt requirements/mm.txt requirement
 # mmcv comes after PyTorch, against which its operators are compiled, on all
 # cores by the ninja in PATH. They are imported, but never called: without CUDA
 # they take minutes, not an hour.
-$(UPSTREAM)/ready: setup.py requirements/runtime.txt requirements/upstream.txt requirements/tests.txt
+$(UPSTREAM)/ready: pyproject.toml setup.py requirements/runtime.txt requirements/upstream.txt requirements/tests.txt
 	$(PYTHON) -m venv $(UPSTREAM)
 	$(UPSTREAM)/bin/pip install -q $(TORCH)
 	$(UPSTREAM)/bin/pip install -q -r requirements/upstream.txt
@@ -70,6 +70,7 @@ lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/isort -cq .
 	$(BIN)/yapf -dr mmlpcam tools configs examples tests setup.py
+	$(BIN)/mypy
 
 format: $(VENV)/ready
 	$(BIN)/ruff check --fix .

@@ -10,10 +10,7 @@ from .version import __version__
 check_requirements()
 
 from . import datasets, engine, evaluation, models  # noqa: E402
-from .safe_globals import register_safe_globals  # noqa: E402
 from .utils import config_path  # noqa: E402
-
-register_safe_globals()
 
 __all__ = [
     '__version__', 'config_path', 'datasets', 'engine', 'evaluation', 'models'

@@ -7,15 +7,14 @@ the thresholds or of the images needs no new training.
 import argparse
 import os
 
-import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import get_state_dict
 from mmseg.registry import HOOKS
 
-from mmlpcam.engine import init_distributed
-from mmlpcam.utils import atomic_path, check_writable, parse_run_args
+from mmlpcam.engine import init_distributed, load_weights
+from mmlpcam.utils import check_writable, parse_run_args, write_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
@@ -56,12 +55,13 @@ def main() -> None:
         randomness=cfg.get('randomness', dict(seed=None)),
         experiment_name='build_prototypes',
         cfg=dict(model_wrapper_cfg=cfg.get('model_wrapper_cfg')))
-    runner.load_checkpoint(args.checkpoint)
+    # another number of clusters than it was saved with is what one comes for
+    meta = load_weights(runner.model, args.checkpoint, bank=False).get('meta')
     HOOKS.build(hooks[0]).build(runner)
     if is_main_process():
-        with atomic_path(args.out) as tmp:
-            torch.save(
-                dict(meta={}, state_dict=get_state_dict(runner.model)), tmp)
+        write_checkpoint(
+            dict(meta=meta or {}, state_dict=get_state_dict(runner.model)),
+            args.out)
         runner.logger.info(f'written: {args.out}')
 
 

@@ -254,7 +254,8 @@ def read_masks(photos: Path, masks: Path, labels: Labels,
             f'{len(found)} photos with tags have a mask in {masks}, but two '
             'are needed: one to score maps, one to validate the segmentor')
     check_masks([info['img_path'] for info in found.values()],
-                [info['seg_map_path'] for info in found.values()])
+                [info['seg_map_path'] for info in found.values()],
+                len(classes) + 1)
     shown = MaskLabels(str(masks)).load(list(found), tuple(classes))
     differing = [i for i in found if shown[i] != labels[i]]
     if differing:

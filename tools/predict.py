@@ -3,17 +3,15 @@ import argparse
 import sys
 from pathlib import Path
 
-import mmcv
-import numpy as np
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.model import revert_sync_batchnorm
-from mmseg.apis import inference_model, init_model
+from mmseg.apis import inference_model
 
 from mmlpcam.datasets import PhotoFolderDataset, SegDatasetWrapper
-from mmlpcam.engine import last_checkpoint
+from mmlpcam.engine import init_trained_model, last_checkpoint
 from mmlpcam.utils.masks import write_index_mask
 from mmlpcam.utils.parallel import track_on_terminal
+from mmlpcam.utils.photos import read_photo, write_picture
 from mmlpcam.visualization import draw_mask
 
 
@@ -51,42 +49,53 @@ def find_checkpoint(path: Path) -> str:
 
 
 def predict(args: argparse.Namespace) -> int:
-    """Write masks and pictures and return how many."""
-    photos = SegDatasetWrapper(PhotoFolderDataset(dict(img_path=args.photos)))
+    """Write masks and pictures and return how many photos failed."""
+    photos = SegDatasetWrapper(
+        PhotoFolderDataset(dict(img_path=args.photos)), check_files=False)
     cfg = Config.fromfile(args.config)
     if 'test_pipeline' not in cfg:
         raise ValueError(f'{args.config} has no `test_pipeline`, which says '
                          'how photos are loaded')
-    model = revert_sync_batchnorm(
-        init_model(cfg, find_checkpoint(args.checkpoint), device=args.device))
+    checkpoint = find_checkpoint(args.checkpoint)
+    model = init_trained_model(cfg, checkpoint, args.device)
+    if getattr(model, 'dataset_meta', None) is None:
+        raise ValueError(f'{checkpoint} does not say for what classes it was '
+                         'trained (meta.dataset_meta): give one that a '
+                         'training has saved')
     classes, palette = (
         model.dataset_meta[key] for key in ('classes', 'palette'))
     print(
         'colours:', ', '.join(f'{name} #{bytes(color).hex()}'
                               for name, color in zip(classes, palette)))
+    failed: dict[str, Exception] = {}
     for index in track_on_terminal((range(len(photos)), len(photos))):
         info = photos.get_data_info(index)
         name = info['image_id']
-        sample = inference_model(model, info['img_path'])
-        mask = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+        try:
+            photo = read_photo(info['img_path'])
+            sample = inference_model(model, photo)
+        # one bad photo, or one too large for the device, ends no run
+        except (OSError, ValueError, RuntimeError) as error:
+            failed[info['img_path']] = error
+            continue
+        mask = sample.pred_sem_seg.data[0].cpu().numpy()
         write_index_mask(args.out / 'masks' / f'{name}.png', mask, palette)
-        image = mmcv.imread(info['img_path'], channel_order='rgb')
-        mmcv.imwrite(
-            draw_mask(image, mask, palette)[..., ::-1],
-            str(args.out / 'pictures' / f'{name}.jpg'))
-    return len(photos)
+        write_picture(args.out / 'pictures' / f'{name}.jpg',
+                      draw_mask(photo[..., ::-1], mask, palette))
+    for path, error in failed.items():
+        print(f'error: no mask of {path}: {error}', file=sys.stderr)
+    print(f'{len(photos) - len(failed)} of {len(photos)} masks written to '
+          f'{args.out / "masks"}, pictures to {args.out / "pictures"}')
+    return len(failed)
 
 
 def main() -> int:
     args = parse_args()
     try:
-        count = predict(args)
+        return int(predict(args) > 0)
     except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    print(f'{count} masks written to {args.out / "masks"}, pictures to '
-          f'{args.out / "pictures"}')
-    return 0
 
 
 if __name__ == '__main__':

@@ -6,25 +6,25 @@ what needs true masks where there are none.
 import argparse
 import copy
 import json
+import sys
 from pathlib import Path
 
-import mmcv
 import numpy as np
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
-from mmengine.model import revert_sync_batchnorm
-from mmseg.apis import inference_model, init_model
+from mmseg.apis import inference_model
 from mmseg.registry import DATASETS
 from mmseg.structures import SegDataSample
 from prettytable import PrettyTable
 from torch.utils.data import Dataset
 
-from mmlpcam.engine import StagedRunner, last_checkpoint
+from mmlpcam.engine import StagedRunner, init_trained_model, last_checkpoint
 from mmlpcam.evaluation import MAP_NAMES
 from mmlpcam.models import find_cam_head
-from mmlpcam.utils import read_json
+from mmlpcam.utils import read_json, reading
 from mmlpcam.utils.masks import read_index_mask
+from mmlpcam.utils.photos import read_photo, write_picture
 from mmlpcam.visualization import draw_legend, draw_map, draw_mask, draw_panel
 
 # stages that write labels, in the order of the chain, and their titles
@@ -70,13 +70,14 @@ def print_scores(work_dir: Path) -> None:
         if not scores_file.exists():  # a chain without refinement
             continue
         scores = read_json(scores_file)
-        for map_type, name in MAP_NAMES.items():
-            if map_type in scores['maps']:
-                row = scores['maps'][map_type]
-                table.add_row([
-                    f'{name} {stage}, {scores["split"]}', row['mIoU'],
-                    row['FP'], row['FN'], row['bg_thr']
-                ])
+        with reading(scores_file, 'file of scores', 'remove it'):
+            for map_type, name in MAP_NAMES.items():
+                if map_type in scores['maps']:
+                    row = scores['maps'][map_type]
+                    table.add_row([
+                        f'{name} {stage}, {scores["split"]}', row['mIoU'],
+                        row['FP'], row['FN'], row['bg_thr']
+                    ])
     if is_finished(work_dir / 'segmentor'):
         metrics = read_json(work_dir / 'segmentor/stage.json')['metrics']
         score = metrics.get('mIoU')  # if it was validated
@@ -92,15 +93,27 @@ def last_validation(run_dir: Path) -> float | None:
     """Return the last mIoU in the logs of a run, if there is one."""
     found = None
     for log in sorted(run_dir.glob('*/vis_data/scalars.json')):
-        for line in log.read_text().splitlines():
-            found = json.loads(line).get('mIoU', found)
+        with reading(log, 'log of scores', 'remove it'):
+            lines = log.read_text(encoding='utf-8').splitlines(keepends=True)
+            for line in lines:
+                if line.endswith('\n'):  # or it is being written
+                    found = _score(line, found)
     return found
+
+
+def _score(line: str, default: float | None) -> float | None:
+    """Return the mIoU in a line of a log, if there is one."""
+    scores = json.loads(line)
+    if not isinstance(scores, dict):
+        raise ValueError(f'expected a JSON object a line, got {line!r}')
+    score = scores.get('mIoU', default)
+    return None if score is None else float(score)
 
 
 @torch.no_grad()
 def draw(config: Config, work_dir: Path, num_images: int,
-         bg_thrs: list[float]) -> np.ndarray:
-    """Panel with one row per image."""
+         bg_thrs: list[float]) -> tuple[np.ndarray, list[str]]:
+    """Panel with one row per image, and what is wrong with the others."""
     config.work_dir = str(work_dir)
     if 'stages' in config:
         cfg, scored = chain_maps(config)
@@ -112,7 +125,7 @@ def draw(config: Config, work_dir: Path, num_images: int,
         cfg, scored = joint_maps(config, work_dir), False
         segmentor_dir = work_dir
         made = ['labels']
-    classifier = init(cfg, cfg.load_from)
+    classifier = init_trained_model(cfg, cfg.load_from, 'cpu')
     if not find_cam_head(classifier).bank.is_built:
         raise ValueError(f'{cfg.load_from} has no prototypes yet: wait for '
                          'the next checkpoint')
@@ -121,13 +134,14 @@ def draw(config: Config, work_dir: Path, num_images: int,
     shown = choose(photos, masks, num_images)
     palette = photos.metainfo['palette']
     checkpoint = last_checkpoint(segmentor_dir)
-    segmentor = init(config, checkpoint) if checkpoint else None
-    rows = []
-    for index in shown:
-        info = photos.get_data_info(index)
-        name = info['image_id']
+    segmentor = init_trained_model(config, checkpoint,
+                                   'cpu') if checkpoint else None
+
+    def draw_cells(index: int) -> dict[str, np.ndarray]:
+        name = photos.image_ids[index]
+        photo = read_photo(photos.get_data_info(index)['img_path'])
         maps = classifier.test_step(pseudo_collate([photos[index]]))[0]
-        image = mmcv.imread(info['img_path'], channel_order='rgb')
+        image = photo[..., ::-1]
         cells = {
             'image': image,
             'CAM': draw_map(image,
@@ -143,7 +157,7 @@ def draw(config: Config, work_dir: Path, num_images: int,
             mask = read_index_mask(work_dir / stage / 'masks' / f'{name}.png')
             cells[LABEL_STAGES[stage]] = draw_mask(image, mask, palette)
         if segmentor is not None:
-            found = inference_model(segmentor, info['img_path'])
+            found = inference_model(segmentor, photo)
             cells['prediction'] = draw_mask(image,
                                             found.pred_sem_seg.data[0].numpy(),
                                             palette)
@@ -151,11 +165,24 @@ def draw(config: Config, work_dir: Path, num_images: int,
             cells['ground truth'] = draw_mask(
                 image, read_index_mask(masks[name]),
                 palette) if name in masks else np.full_like(image, 255)
+        return cells
+
+    rows, failed = [], []
+    for index in shown:
+        try:
+            cells = draw_cells(index)
+        # one bad photo ends no report
+        except (OSError, ValueError, RuntimeError) as error:
+            failed.append(f'{photos.get_data_info(index)["img_path"]}: '
+                          f'{error}')
+            continue
         rows.append(list(cells.values()))
+    if not rows:
+        raise ValueError('no photo could be drawn: ' + '; '.join(failed))
     panel = draw_panel(rows, list(cells))
     legend = draw_legend(photos.metainfo['classes'][1:], palette[1:],
                          panel.shape[1])
-    return np.concatenate([panel, legend])
+    return np.concatenate([panel, legend]), failed
 
 
 def chain_maps(config: Config) -> tuple[Config, bool]:
@@ -203,12 +230,10 @@ def joint_maps(config: Config, work_dir: Path) -> Config:
     return cfg
 
 
-def init(cfg: Config, checkpoint: str) -> torch.nn.Module:
-    return revert_sync_batchnorm(init_model(cfg, checkpoint, device='cpu'))
-
-
 def build_dataset(dataloader: dict) -> Dataset:
-    return DATASETS.build(dict(dataloader['dataset'], _scope_='mmseg'))
+    """Build a dataset that does not mind bad files until they are drawn."""
+    return DATASETS.build(
+        dict(dataloader['dataset'], check_files=False, _scope_='mmseg'))
 
 
 def true_masks(cfg: Config) -> dict[str, str]:
@@ -239,18 +264,25 @@ def lpcam_mask(maps: SegDataSample, bg_thr: float) -> np.ndarray:
     return torch.where(score > bg_thr, values[winner], 0).numpy()
 
 
-def main() -> None:
+def main() -> int:
     args = parse_args()
     config = Config.fromfile(args.config)
     if args.cfg_options is not None:
         config.merge_from_dict(args.cfg_options)
     work_dir = Path(args.work_dir)
     out = Path(args.out or work_dir / 'panel.png')
-    panel = draw(config, work_dir, args.num_images, args.bg_thr)
-    mmcv.imwrite(panel[..., ::-1], str(out))
-    print_scores(work_dir)
-    print(f'picture: {out}')
+    try:
+        panel, failed = draw(config, work_dir, args.num_images, args.bg_thr)
+        write_picture(out, panel)
+        print(f'picture: {out}')
+        print_scores(work_dir)
+    except (OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    for text in failed:
+        print(f'error: not drawn: {text}', file=sys.stderr)
+    return int(bool(failed))
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

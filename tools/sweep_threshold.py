@@ -22,17 +22,17 @@ import csv
 import sys
 from pathlib import Path
 
-import mmcv
 import numpy as np
 from mmengine.config import Config, DictAction
 from mmseg.registry import DATASETS
 from prettytable import PrettyTable
 
-from mmlpcam.datasets import SegDatasetWrapper
+from mmlpcam.datasets import SegDatasetWrapper, check_files
 from mmlpcam.evaluation import (ThresholdSweep, find_maps, load_scored_maps,
                                 sweep_thresholds, threshold_grid)
 from mmlpcam.utils import atomic_path, write_json
 from mmlpcam.utils.parallel import track_on_terminal
+from mmlpcam.utils.photos import write_picture
 from mmlpcam.visualization import Curve, draw_curves
 
 RULES = dict(
@@ -82,6 +82,7 @@ def build_dataset(cfg: Config) -> SegDatasetWrapper:
         dict(cfg.test_dataloader.dataset, _scope_='mmseg'))
     if not isinstance(dataset, SegDatasetWrapper):
         dataset = SegDatasetWrapper(dataset)
+    check_files(dataset)
     return dataset
 
 
@@ -201,7 +202,7 @@ def write_report(sweep: ThresholdSweep, path: Path, **origin: str) -> None:
             }))
 
 
-def write_picture(sweep: ThresholdSweep, path: Path, split: str) -> None:
+def draw_sweep(sweep: ThresholdSweep, path: Path, split: str) -> None:
     panels = {
         'mean over classes (%)': [
             Curve(name, sweep.means[name], color=color)
@@ -227,8 +228,7 @@ def write_picture(sweep: ThresholdSweep, path: Path, split: str) -> None:
         },
         title=f'{kind} maps of {sweep.num_images} images, tuned on {split}',
         xlabel='background threshold')
-    with atomic_path(path) as tmp:
-        mmcv.imwrite(picture[..., ::-1], str(tmp))
+    write_picture(path, picture)
 
 
 def main() -> int:
@@ -258,7 +258,7 @@ def main() -> int:
         config=args.config,
         map_dir=str(args.map_dir),
         split=split)
-    write_picture(sweep, out / 'sweep.png', split)
+    draw_sweep(sweep, out / 'sweep.png', split)
     print_scores(sweep)
     print_suggestions(sweep, split)
     print(f'written: {out / "sweep.csv"}, sweep.json and sweep.png')

@@ -5,7 +5,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmlpcam.engine import drop_training, init_distributed
+from mmlpcam.engine import check_datasets, drop_training, init_distributed
 from mmlpcam.utils import parse_run_args
 
 
@@ -53,20 +53,41 @@ def main() -> None:
             draw=True, show=args.show, wait_time=args.wait_time)
         if args.show_dir:
             cfg.visualizer.save_dir = args.show_dir
+    if not cfg.get('test_dataloader'):
+        raise SystemExit(
+            f'{args.config} has no test_dataloader: there are no true masks '
+            'to score with. tools/predict.py draws predictions without; '
+            'new_project --masks makes a project with scores')
     if args.tta:
         if 'tta_model' not in cfg:
             raise SystemExit(
-                f'{args.config} has no tta_model: --tta is for segmentors; '
-                'the scales of maps are in model.test_cfg')
+                f'{args.config} has no tta_model. For a segmentor, add '
+                "__import__('mmlpcam').config_path('_base_/tta_crf.py') to "
+                'the list _base_ of the config; the scales of maps are in '
+                'model.test_cfg instead')
         cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
         cfg.model = dict(**cfg.tta_model, module=cfg.model)
     if args.out:
+        check_no_labels(args.out)
+        cfg.test_dataloader.dataset = dict(  # which gives images their ids
+            type='SegDatasetWrapper',
+            dataset=cfg.test_dataloader.dataset)
         cfg.test_evaluator = _as_list(cfg.test_evaluator) + [
             dict(type='PseudoLabelWriter', out_dir=args.out)
         ]
     drop_training(cfg)
     init_distributed(cfg)
+    check_datasets(cfg, ('test', ))
     Runner.from_cfg(cfg).test()
+
+
+def check_no_labels(out: str) -> None:
+    """Refuse a folder with masks, which would be mixed with the new ones."""
+    for name in ('masks', 'manifest.json'):
+        if Path(out, name).exists():
+            raise SystemExit(
+                f'{out} holds {name} already, maybe of another model: choose '
+                'another folder for --out, or remove this one')
 
 
 def _as_list(evaluator: dict | list) -> list:

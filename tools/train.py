@@ -1,12 +1,14 @@
 """Train: all stages of a chain, or one model."""
 import argparse
+from contextlib import nullcontext
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
-from mmlpcam.engine import init_amp, init_distributed, use_amp
+from mmlpcam.engine import (Run, init_amp, init_distributed, last_checkpoint,
+                            preflight, run_lock, use_amp)
 from mmlpcam.utils import parse_run_args
 
 
@@ -45,12 +47,19 @@ def main() -> None:
         use_amp(cfg)
     cfg.resume = args.resume
     init_distributed(cfg)
-    if 'runner_type' in cfg:
-        runner = RUNNERS.build(cfg)
-    else:
-        init_amp(cfg)
-        runner = Runner.from_cfg(cfg)
-    runner.train()
+    staged = cfg.get('runner_type') == 'StagedRunner'  # which locks itself
+    with nullcontext() if staged else run_lock(cfg.work_dir):
+        if 'runner_type' in cfg:
+            runner = RUNNERS.build(cfg)
+        else:
+            if args.resume:
+                # a `load_from` of the config is what the training began with
+                cfg.load_from = last_checkpoint(
+                    cfg.work_dir) or cfg.get('load_from')
+            init_amp(cfg)
+            preflight([Run('', 'train', cfg)])
+            runner = Runner.from_cfg(cfg)
+        runner.train()
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ tta_model = dict(
         bilateral_srgb=3,
         bilateral_compat=4))
 tta_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadPhoto'),
     dict(
         type='TestTimeAug',
         transforms=[

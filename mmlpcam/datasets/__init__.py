@@ -1,20 +1,22 @@
 from .coco_objects import COCOObjectsDataset
+from .file_checks import check_images, check_masks
 from .image_label_dataset import BACKGROUND_NAMES, ImageLabelDataset
 from .image_label_sources import (COCOJSONLabels, CSVLabels, FolderLabels,
-                                  ImageLabelSource, JSONLabels, MaskLabels,
-                                  NPYLabels, VOCXMLLabels)
+                                  ImageLabelSource, JSONLabels, NPYLabels,
+                                  VOCXMLLabels, listed)
+from .indexed import check_shared_masks, indexed
+from .mask_labels import MaskLabels
 from .parts import PartsDataset
 from .photo_folder import PhotoFolderDataset
 from .pseudo_label_dataset import PseudoLabelDataset
-from .transforms import LoadPseudoLabel, RandomCanvasCrop
-from .wrappers import (SegDatasetWrapper, check_files, check_images,
-                       check_masks, nested_datasets)
+from .transforms import LoadPhoto, LoadPseudoLabel, RandomCanvasCrop
+from .wrappers import SegDatasetWrapper, check_files, nested_datasets
 
 __all__ = [
     'BACKGROUND_NAMES', 'COCOJSONLabels', 'COCOObjectsDataset', 'CSVLabels',
     'FolderLabels', 'ImageLabelDataset', 'ImageLabelSource', 'JSONLabels',
-    'LoadPseudoLabel', 'MaskLabels', 'NPYLabels', 'PartsDataset',
+    'LoadPhoto', 'LoadPseudoLabel', 'MaskLabels', 'NPYLabels', 'PartsDataset',
     'PhotoFolderDataset', 'PseudoLabelDataset', 'RandomCanvasCrop',
     'SegDatasetWrapper', 'VOCXMLLabels', 'check_files', 'check_images',
-    'check_masks', 'nested_datasets'
+    'check_masks', 'check_shared_masks', 'indexed', 'listed', 'nested_datasets'
 ]

@@ -56,6 +56,8 @@ class ImageLabelDataset(SegDatasetWrapper):
         ...         ann_dir='data/VOCdevkit/VOC2012/Annotations'))
     """
 
+    meta_keys = ('img_labels', 'sample_idx')
+
     def __init__(self,
                  dataset: Any,
                  labels: dict | ImageLabelSource,
@@ -134,13 +136,3 @@ class ImageLabelDataset(SegDatasetWrapper):
 
     def _amend(self, info: dict) -> None:
         info['img_labels'] = self._labels[info['image_id']]
-
-    def _finish(self, sample: Any, info: dict) -> None:
-        # A pipeline without PackSegInputs has no data sample; one with
-        # test-time augmentation has a list.
-        packed = sample.get('data_samples', [])
-        for item in packed if isinstance(packed, list) else [packed]:
-            item.set_metainfo({
-                key: info[key]
-                for key in ('img_labels', 'sample_idx', 'image_id')
-            })

@@ -4,7 +4,13 @@ from typing import Any
 from mmseg.registry import DATASETS
 
 from .checked import CheckedSegDataset
-from .parts_generator import CLASSES, PALETTE
+
+CLASSES = ('background', 'beacon', 'buoy', 'glider', 'kite', 'rover')
+"""tuple[str, ...]: Class names by mask value, background first."""
+
+PALETTE = [[0, 0, 0], [230, 159, 0], [213, 94, 0], [86, 180, 233],
+           [204, 121, 167], [0, 158, 115]]
+"""list[list[int]]: RGB colour of each mask value (Okabe and Ito's set)."""
 
 
 @DATASETS.register_module()
@@ -13,7 +19,7 @@ class PartsDataset(CheckedSegDataset):
 
     ``tools/dataset_converters/make_parts_dataset.py`` makes it in seconds on
     any machine. Five classes of objects, each a small telling part on a large
-    body; see :mod:`mmlpcam.datasets.parts_generator`.
+    body; see :mod:`mmlpcam.converters.parts`.
 
     Args:
         ann_file (str): List of image names, relative to ``data_root``, for

@@ -6,9 +6,10 @@ from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 
 from mmlpcam.utils import check_no_stage
+from .file_checks import MAX_CLASSES, check_masks
 from .image_label_sources import listed
 from .transforms import LoadPseudoLabel
-from .wrappers import SegDatasetWrapper, check_masks, has_transform
+from .wrappers import SegDatasetWrapper, has_transform
 
 
 @DATASETS.register_module()
@@ -77,13 +78,6 @@ class PseudoLabelDataset(SegDatasetWrapper):
         self.true_label_dir = true_label_dir
         super().__init__(dataset, lazy_init=True, check_files=check_files)
         for leaf in self._leaf_datasets:
-            if getattr(leaf, 'reduce_zero_label', False):
-                raise ValueError(
-                    'PseudoLabelDataset: the dataset '
-                    f'{type(leaf).__name__} has reduce_zero_label=True, '
-                    'which would turn the background, class 0 of a pseudo '
-                    'label, into ignore and shift all classes. Set '
-                    'reduce_zero_label=False.')
             if missing == 'ignore' and not has_transform(
                     leaf.pipeline, LoadPseudoLabel):
                 raise ValueError(
@@ -111,16 +105,18 @@ class PseudoLabelDataset(SegDatasetWrapper):
         super()._prepare(images)
         if not self.check_files:
             return
-        masks = {i: self._true_mask_path(i) for i in images}
-        masks = {i: path for i, path in masks.items() if path}
-        if self.true_label_dir is not None and not masks:
+        true = {i: self._true_mask_path(i) for i in images}
+        true = {i: path for i, path in true.items() if path}
+        if self.true_label_dir is not None and not true:
             raise FileNotFoundError(
                 f'PseudoLabelDataset: none of {len(images)} images has a mask '
                 f'<image id>{self.suffix} in true_label_dir '
                 f'{self.true_label_dir!r}. Correct the folder, or leave '
                 'true_label_dir out.')
-        if self.label_dir is not None:
-            masks = {i: self._mask_path(i) for i in images} | masks
+        self._check_masks(images, true)
+        if self.label_dir is None:
+            return
+        masks = {i: self._mask_path(i) for i in images if i not in true}
         absent = [i for i, path in masks.items() if not osp.isfile(path)]
         if absent:
             text = (f'{len(absent)} of {len(images)} images have no mask '
@@ -138,7 +134,22 @@ class PseudoLabelDataset(SegDatasetWrapper):
                 level=logging.WARNING)
             for image_id in absent:
                 del masks[image_id]
-        check_masks([images[i] for i in masks], list(masks.values()))
+        # masks of PseudoLabelWriter, which has made a manifest, may well be
+        # without any class where a model is poor
+        made = osp.isfile(
+            osp.join(osp.dirname(self.label_dir), 'manifest.json'))
+        self._check_masks(images, masks, need_class=not made)
+
+    def _check_masks(self,
+                     images: dict[str, str],
+                     masks: dict[str, str],
+                     need_class: bool = True) -> None:
+        """Check masks by their image ids."""
+        classes = self._metainfo.get('classes')
+        check_masks([images[i] for i in masks],
+                    list(masks.values()),
+                    MAX_CLASSES if classes is None else len(classes),
+                    need_class=need_class)
 
     def _amend(self, info: dict) -> None:
         info['label_map'] = None

@@ -1,7 +1,6 @@
 import copy
 import os.path as osp
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import numpy as np
@@ -9,101 +8,12 @@ from mmengine.dataset import (BaseDataset, ClassBalancedDataset, ConcatDataset,
                               RepeatDataset, force_full_init)
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import DATASETS
-from PIL import Image
 
-from .image_label_sources import listed
+from .file_checks import (MAX_CLASSES, check_images, check_masks,
+                          check_num_classes)
 
-_ORIENTATION = 0x0112  # EXIF tag; 5 to 8 turn the image by 90 degrees
 # NumPy's words where BaseDataset serialises an empty list.
 _EMPTY = 'at least one array to concatenate'
-
-
-def _read_header(path: str,
-                 single_channel: bool) -> tuple[int, int] | Exception:
-    """Return ``(W, H)`` as loaded, or what is wrong with the file."""
-    try:
-        with Image.open(path) as image:
-            if single_channel and len(image.getbands()) != 1:
-                return ValueError(
-                    f'expected one channel, got mode {image.mode}')
-            width, height = image.size
-            # Asking a PNG for EXIF that it has not read yet decodes it.
-            if ('exif' in image.info
-                    and image.getexif().get(_ORIENTATION, 1) >= 5):
-                return height, width
-            return width, height
-    except (OSError, SyntaxError, ValueError,
-            Image.DecompressionBombError) as error:
-        return error
-
-
-def check_images(paths: Sequence[str],
-                 *,
-                 single_channel: bool = False) -> list[tuple[int, int]]:
-    """Check that image files exist and read their sizes.
-
-    Only headers are read, by a few threads at a time since file systems
-    answer slowly rather than the processor.
-
-    Args:
-        paths (Sequence[str]): Image files on a local file system.
-        single_channel (bool): Whether a colour image is an error too, for
-            index masks. Defaults to False.
-
-    Returns:
-        list[tuple[int, int]]: ``(width, height)`` in pixels of each file,
-        after the rotation that its EXIF orientation asks for (image loaders
-        apply it).
-
-    Raises:
-        FileNotFoundError: Files do not exist.
-        ValueError: Files are not readable as images.
-    """
-    with ThreadPoolExecutor(8) as pool:
-        sizes = list(
-            pool.map(_read_header, paths, [single_channel] * len(paths)))
-    bad = [(path, size) for path, size in zip(paths, sizes)
-           if isinstance(size, Exception)]
-    if not bad:
-        return sizes
-    missing = [
-        path for path, error in bad if isinstance(error, FileNotFoundError)
-    ]
-    if missing:
-        raise FileNotFoundError(
-            f'{len(missing)} of {len(paths)} image files do not exist: '
-            f'{listed(missing)}. Check data_root, data_prefix and the suffix, '
-            'or set check_files=False if they are not on a local disk.')
-    raise ValueError(
-        f'{len(bad)} of {len(paths)} image files cannot be read: '
-        f'{listed([f"{path} ({error})" for path, error in bad])}. '
-        'Fetch or write them again.')
-
-
-def check_masks(images: Sequence[str], masks: Sequence[str]) -> None:
-    """Check that index masks exist, can be read and fit their images.
-
-    Args:
-        images (Sequence[str]): Image files on a local file system.
-        masks (Sequence[str]): The mask of each.
-
-    Raises:
-        FileNotFoundError: Files do not exist.
-        ValueError: Files are not readable, a mask has several channels, or
-            its size differs from that of its image.
-    """
-    image_sizes = check_images(images)
-    mask_sizes = check_images(masks, single_channel=True)
-    wrong = [
-        f'{mask} is {mask_size}, {image} is {image_size}' for image, mask,
-        image_size, mask_size in zip(images, masks, image_sizes, mask_sizes)
-        if image_size != mask_size
-    ]
-    if wrong:
-        raise ValueError(
-            f'{len(wrong)} of {len(masks)} masks differ in (width, height) '
-            f'from their images: {listed(wrong)}. Masks must have the size of '
-            'the original image.')
 
 
 def check_files(dataset: Any) -> None:
@@ -137,9 +47,31 @@ def check_files(dataset: Any) -> None:
         infos = [leaf.get_data_info(i) for i in range(len(leaf))]
         images = [info['img_path'] for info in infos]
         if has_transform(leaf.pipeline, LoadAnnotations):
-            check_masks(images, [info['seg_map_path'] for info in infos])
+            check_masks(
+                images, [info['seg_map_path'] for info in infos],
+                num_mask_values(leaf),
+                ignore_index=leaf.ignore_index)
         else:
             check_images(images)
+
+
+def num_mask_values(leaf: BaseDataset) -> int:
+    """Return how many values the masks of a dataset may have.
+
+    Args:
+        leaf (BaseDataset): Dataset of MMSegmentation.
+
+    Returns:
+        int: Masks hold 0 to this - 1, before ``label_map`` and
+        ``reduce_zero_label`` of the dataset.
+    """
+    classes = leaf.metainfo.get('classes')
+    if classes is None:
+        return MAX_CLASSES
+    check_num_classes(classes)
+    if leaf.label_map:  # from the classes of its kind to those chosen
+        return len(leaf.label_map)
+    return len(classes) + bool(leaf.reduce_zero_label)
 
 
 def nested_datasets(dataset: Any) -> Iterator[Any]:
@@ -177,6 +109,7 @@ def has_transform(pipeline: Any, kind: type) -> bool:
     return has_transform(getattr(pipeline, 'transforms', ()), kind)
 
 
+@DATASETS.register_module()
 class SegDatasetWrapper:
     """Base of the wrappers that amend the samples of an MMSeg dataset.
 
@@ -184,9 +117,10 @@ class SegDatasetWrapper:
     ``RepeatDataset``, ``ClassBalancedDataset`` or another wrapper of this
     kind. A sample is the inner data info, amended by :meth:`_amend`, run
     through the pipeline of the innermost dataset, and amended by
-    :meth:`_finish`. Every data info gets an ``image_id``: the path of the
-    image relative to ``data_prefix['img_path']``, without extension and with
-    ``/`` between folders (the stem where no prefix is known).
+    :meth:`_finish`. Every data info, and the metainfo of every data sample,
+    gets an ``image_id``: the path of the image relative to
+    ``data_prefix['img_path']``, without extension and with ``/`` between
+    folders (the stem where no prefix is known).
 
     Args:
         dataset (dict | BaseDataset): Config or instance of the dataset.
@@ -198,14 +132,18 @@ class SegDatasetWrapper:
 
     Raises:
         TypeError: ``dataset`` is or holds something else than the above.
-        ValueError: The dataset has no image, or two images share an id.
+        ValueError: The dataset has no image, more classes than masks can hold
+            or ``reduce_zero_label=True``, or two images share an id.
 
     Attributes:
         replaces_masks (bool): Whether samples get masks other than those of
             the wrapped dataset.
+        meta_keys (tuple[str, ...]): Keys of the data info that data samples
+            get besides ``image_id``.
     """
 
     replaces_masks = False
+    meta_keys: tuple[str, ...] = ()
 
     def __init__(self,
                  dataset: Any,
@@ -222,6 +160,15 @@ class SegDatasetWrapper:
         self.check_files = check_files
         self._leaf_datasets = list(_leaves(dataset))
         self._metainfo = dataset.metainfo
+        check_num_classes(self._metainfo.get('classes') or ())
+        for leaf in self._leaf_datasets:
+            if getattr(leaf, 'reduce_zero_label', False):
+                raise ValueError(
+                    f'{type(self).__name__}: the dataset '
+                    f'{type(leaf).__name__} has reduce_zero_label=True, '
+                    'which would turn the background, class 0 of all masks, '
+                    'into ignore and shift all classes. Set '
+                    'reduce_zero_label=False.')
         self._fully_initialized = False
         if not lazy_init:
             self.full_init()
@@ -230,6 +177,12 @@ class SegDatasetWrapper:
     def metainfo(self) -> dict:
         """Copy of the meta information of the wrapped dataset."""
         return copy.deepcopy(self._metainfo)
+
+    @property
+    @force_full_init
+    def images(self) -> dict[str, str]:
+        """Path of every image by its id."""
+        return self._images
 
     @property
     @force_full_init
@@ -254,6 +207,7 @@ class SegDatasetWrapper:
         self._image_ids = _index(self.dataset, images)
         if not self._image_ids:
             raise ValueError(_no_image(self.dataset))
+        self._images = images
         self._prepare(images)
         self._fully_initialized = True
 
@@ -278,6 +232,13 @@ class SegDatasetWrapper:
             sample (Any): What the pipeline returned.
             info (dict): The data info that went into the pipeline.
         """
+        # A pipeline without PackSegInputs has no data sample; one with
+        # test-time augmentation has a list.
+        packed = sample.get('data_samples', [])
+        for item in packed if isinstance(packed, list) else [packed]:
+            item.set_metainfo(
+                {key: info[key]
+                 for key in ('image_id', *self.meta_keys)})
 
     @staticmethod
     def _raise_if_empty(error: ValueError, dataset: Any) -> None:

@@ -1,15 +1,24 @@
 """Runs: importing this package registers runners, loops and hooks."""
+from .checkpoints import (check_weights, init_trained_model, last_checkpoint,
+                          load_weights)
+from .dataset_checks import check_datasets
 from .distributed import init_distributed
-from .hooks import ChannelsLastHook, IterSeedHook, PrototypeBankHook
+from .hooks import (ChannelsLastHook, CheckpointHook, IterSeedHook,
+                    PrototypeBankHook)
 from .label_refresher import LabelRefresher
+from .lock import run_lock
 from .mixed_precision import CPUAmpOptimWrapper, has_amp, init_amp, use_amp
+from .preflight import Run, preflight
 from .prototype_builder import PrototypeBuilder, draw_images
 from .pseudo_label_loop import PseudoLabelLoop, model_digest
-from .staged_runner import Stage, StagedRunner, drop_training, last_checkpoint
+from .stage import Stage, drop_training
+from .staged_runner import StagedRunner
 
 __all__ = [
-    'CPUAmpOptimWrapper', 'ChannelsLastHook', 'IterSeedHook', 'LabelRefresher',
-    'PrototypeBankHook', 'PrototypeBuilder', 'PseudoLabelLoop', 'Stage',
-    'StagedRunner', 'draw_images', 'drop_training', 'has_amp', 'init_amp',
-    'init_distributed', 'last_checkpoint', 'model_digest', 'use_amp'
+    'CPUAmpOptimWrapper', 'ChannelsLastHook', 'CheckpointHook', 'IterSeedHook',
+    'LabelRefresher', 'PrototypeBankHook', 'PrototypeBuilder',
+    'PseudoLabelLoop', 'Run', 'Stage', 'StagedRunner', 'check_datasets',
+    'check_weights', 'draw_images', 'drop_training', 'has_amp', 'init_amp',
+    'init_distributed', 'init_trained_model', 'last_checkpoint',
+    'load_weights', 'model_digest', 'preflight', 'run_lock', 'use_amp'
 ]

@@ -1,4 +1,5 @@
 """Pseudo labels that are made anew while a segmentor trains on them."""
+import logging
 import os
 import re
 import shutil
@@ -8,17 +9,20 @@ from pathlib import Path
 import torch
 from mmengine.dist import barrier, is_main_process
 from mmengine.evaluator import Evaluator
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
-from mmlpcam.datasets import PseudoLabelDataset, nested_datasets
-from mmlpcam.evaluation import PseudoLabelWriter
+from mmlpcam.datasets import (PseudoLabelDataset, SegDatasetWrapper,
+                              check_shared_masks, indexed, listed,
+                              nested_datasets)
+from mmlpcam.evaluation import PseudoLabelWriter, is_labelled, read_manifest
 from mmlpcam.models import MAP_DEFAULTS, predict_maps
-from mmlpcam.utils import read_json
+from mmlpcam.utils import on_main_process
 from mmlpcam.utils.parallel import track_on_terminal
-from .pseudo_label_loop import model_digest
+from .pseudo_label_loop import check_written, model_digest
 
 # of a generation
 _NAME = re.compile(r'(epoch|iter)_\d+')
@@ -66,7 +70,7 @@ class LabelRefresher:
             flip=flip,
             stride=stride)
         self.label_dir: Path | None = None
-        self._dataset: Dataset | None = None
+        self._dataset: SegDatasetWrapper | None = None
         self._saved: str | None = None
 
     @property
@@ -97,7 +101,8 @@ class LabelRefresher:
                 'PrototypeBankHook is to refresh labels, but nothing reads '
                 'them: put a PseudoLabelDataset with label_dir=None into '
                 'train_dataloader')
-        self._dataset = DATASETS.build(self.dataset)
+        self._dataset = indexed(DATASETS.build(self.dataset))
+        check_shared_masks(train_dataset)
         lacking = {
             image_id
             for reader in readers
@@ -126,9 +131,9 @@ class LabelRefresher:
         Returns:
             bool: Whether it is there. If not, nothing has changed.
         """
-        if generation is not None and not self._is_complete(generation):
+        if generation is not None and not on_main_process(
+                lambda: self._is_complete(generation)):
             return False
-        barrier()
         if is_main_process():
             self._point_to(generation)
         barrier()
@@ -155,7 +160,9 @@ class LabelRefresher:
         writer = PseudoLabelWriter(str(folder))
         evaluator = Evaluator(writer)
         evaluator.dataset_meta = self._dataset.metainfo
-        writer.open(dict(model=model_digest(model), maps=self.map_cfg))
+        writer.open(
+            dict(model=model_digest(model), maps=self.map_cfg),
+            self._dataset.image_ids)
         loader = Runner.build_dataloader(
             dict(
                 batch_size=1,
@@ -175,7 +182,7 @@ class LabelRefresher:
         finally:
             model.train(was_training)
         evaluator.evaluate(len(self._dataset))
-        barrier()
+        check_written(writer)
         if is_main_process():
             self._point_to(generation)
             for path in self.label_dir.iterdir():
@@ -193,8 +200,21 @@ class LabelRefresher:
         self._saved = generation
 
     def _is_complete(self, generation: str) -> bool:
-        manifest = self.label_dir / generation / 'manifest.json'
-        return manifest.exists() and read_json(manifest)['complete']
+        folder = self.label_dir / generation
+        manifest = folder / 'manifest.json'
+        if not manifest.exists() or not read_manifest(manifest)['complete']:
+            return False
+        missing = [
+            image_id for image_id in dict.fromkeys(self._dataset.image_ids)
+            if not is_labelled(folder, image_id, with_maps=False)
+        ]
+        if missing:
+            print_log(
+                f'{len(missing)} masks in {folder} are missing or cut: '
+                f'{listed(missing)}',
+                logger='current',
+                level=logging.WARNING)
+        return not missing
 
     def _point_to(self, generation: str | None) -> None:
         """Move the link, in one step that cannot be interrupted."""

@@ -14,8 +14,9 @@ from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import DATASETS
 from prettytable import PrettyTable
 from torch import Tensor
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import Subset
 
+from mmlpcam.datasets import SegDatasetWrapper, indexed
 from mmlpcam.models import CAMHead, find_cam_head
 from mmlpcam.models.cam_segmentor import without_padding
 from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
@@ -47,9 +48,10 @@ class PrototypeBuilder:
     ranks, kept on the CPU; one class at a time goes to the device.
 
     Args:
-        dataset (dict): Config of an :class:`ImageLabelDataset` whose
-            pipeline only loads the image (features come from images at
-            native size, without augmentation).
+        dataset (dict): Config of an :class:`ImageLabelDataset`, or of
+            several in MMEngine's wrappers, whose pipeline only loads the
+            image (features come from images at native size, without
+            augmentation).
         fg_thr (float): CAM value tau that splits foreground from context:
             0.1 for PASCAL VOC, 0.25 for MS COCO. Defaults to 0.1.
         mu_f (float): Foreground centres with a class score above it become
@@ -127,7 +129,7 @@ class PrototypeBuilder:
         if not scales:
             raise ValueError('`scales` must hold at least one factor')
         self.dataset = dataset
-        self._dataset: Dataset | None = None
+        self._dataset: SegDatasetWrapper | None = None
         self.fg_thr = fg_thr
         self.mu_f = mu_f
         self.mu_b = mu_b
@@ -144,20 +146,29 @@ class PrototypeBuilder:
         self.seed = seed
         self.num_workers = num_workers
 
-    def prepare(self) -> Dataset:
+    def prepare(self) -> SegDatasetWrapper:
         """Build the dataset, and meet bad input before it costs time.
 
         Returns:
-            Dataset: The dataset, built at the first call.
+            SegDatasetWrapper: The dataset, built at the first call.
 
         Raises:
-            ValueError: If several processes are to use scikit-learn.
+            TypeError: If the dataset is of a kind that is not known.
+            ValueError: If several processes are to use scikit-learn, two
+                images share an id, or images have no labels.
         """
         if self.backend == 'sklearn' and get_world_size() > 1:
             raise ValueError("backend='sklearn' runs in one process only: use "
                              "backend='torch' under a launcher")
         if self._dataset is None:
-            self._dataset = DATASETS.build(self.dataset)
+            # one index for all that a concatenation joins
+            dataset = indexed(DATASETS.build(self.dataset))
+            if 'img_labels' not in dataset.get_data_info(0):
+                raise ValueError(
+                    'prototypes need image labels: put ImageLabelDataset '
+                    'around the dataset of PrototypeBankHook, or around each '
+                    'of those that it joins')
+            self._dataset = dataset
         return self._dataset
 
     @torch.no_grad()
@@ -191,7 +202,7 @@ class PrototypeBuilder:
             model.train(was_training)
 
     def _collect(self, model: EncoderDecoder, head: CAMHead,
-                 dataset: Dataset) -> dict[tuple[int, str], _Points]:
+                 dataset: SegDatasetWrapper) -> dict[tuple[int, str], _Points]:
         """Features of this rank per class and side."""
         labels = [
             dataset.get_data_info(i)['img_labels']

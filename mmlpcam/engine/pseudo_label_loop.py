@@ -2,7 +2,6 @@
 import hashlib
 import logging
 
-from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, TestLoop
@@ -10,7 +9,9 @@ from mmseg.registry import LOOPS
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
+from mmlpcam.datasets import indexed, listed
 from mmlpcam.evaluation import PseudoLabelWriter
+from mmlpcam.utils import on_main_process
 
 
 @LOOPS.register_module()
@@ -19,14 +20,16 @@ class PseudoLabelLoop(TestLoop):
 
     Args:
         runner (Runner): The runner.
-        dataloader (dict): Config whose dataset has ``image_ids``, such as
-            :class:`ImageLabelDataset`.
+        dataloader (dict): Config whose dataset is an
+            :class:`ImageLabelDataset`, or several in MMEngine's wrappers.
         evaluator (dict | list): The writer alone: another metric would only
             see the images that were missing.
         fp16 (bool): Whether to run in half precision. Defaults to False.
 
     Raises:
-        ValueError: If the evaluator holds another metric.
+        TypeError: If the dataset is of a kind that is not known.
+        ValueError: If the evaluator holds another metric, or two images
+            share an id.
     """
 
     def __init__(self,
@@ -42,12 +45,16 @@ class PseudoLabelLoop(TestLoop):
                 f'{[type(metric).__name__ for metric in metrics]}: score maps '
                 'in a stage of their own')
         self._dataloader_cfg = dataloader
+        self._dataset = indexed(self.dataloader.dataset)
 
     def run(self) -> dict:
         """Write the missing labels.
 
         Returns:
             dict: Metrics of the writer.
+
+        Raises:
+            RuntimeError: If labels are not there at the end.
         """
         writer = self.evaluator.metrics[0]
         model = self.runner.model
@@ -56,25 +63,29 @@ class PseudoLabelLoop(TestLoop):
             dict(
                 model=model_digest(model),
                 test_cfg=dict(model.test_cfg),
-                fp16=self.fp16))
-        dataset = self.dataloader.dataset
+                fp16=self.fp16), self._dataset.image_ids)
+        # RepeatDataset shows an image more than once
+        first: dict[str, int] = {}
+        for index, image_id in enumerate(self._dataset.image_ids):
+            first.setdefault(image_id, index)
         # one rank decides, since others may already be writing
-        missing = [[
-            index for index, image_id in enumerate(dataset.image_ids)
-            if not writer.is_written(image_id)
-        ] if is_main_process() else None]
-        broadcast_object_list(missing)
+        missing = set(on_main_process(writer.missing))
+        to_make = [
+            index for image_id, index in first.items() if image_id in missing
+        ]
         print_log(
-            f'{len(dataset) - len(missing[0])} of {len(dataset)} labels are '
-            f'there already; {len(missing[0])} to make',
+            f'{len(first) - len(to_make)} of {len(first)} labels are '
+            f'there already; {len(to_make)} to make',
             logger='current',
             level=logging.INFO)
-        self.dataloader = self._build_dataloader(missing[0])
-        return super().run()
+        self.dataloader = self._build_dataloader(to_make)
+        metrics = super().run()
+        check_written(writer)
+        return metrics
 
     def _build_dataloader(self, indices: list[int]) -> DataLoader:
-        remaining = Subset(self.dataloader.dataset, indices)
-        remaining.metainfo = self.dataloader.dataset.metainfo
+        remaining = Subset(self._dataset, indices)
+        remaining.metainfo = self._dataset.metainfo
         if not indices:  # samplers refuse an empty dataset
             return DataLoader(remaining)
         return Runner.build_dataloader(
@@ -82,6 +93,24 @@ class PseudoLabelLoop(TestLoop):
                 **self._dataloader_cfg, 'dataset': remaining
             },
             seed=self.runner.seed)
+
+
+def check_written(writer: PseudoLabelWriter) -> None:
+    """Count the labels of a run that has ended, in all processes.
+
+    Args:
+        writer (PseudoLabelWriter): The writer.
+
+    Raises:
+        RuntimeError: If some are missing, or cut.
+    """
+    missing = on_main_process(writer.missing)
+    if missing:
+        raise RuntimeError(
+            f'{len(missing)} of {len(writer.image_ids)} labels in '
+            f'{writer.out_dir} are missing or cut although they were '
+            f'written: {listed(missing)}. Is the disk full, or does something '
+            'remove files there? The same command again makes them')
 
 
 def model_digest(model: nn.Module) -> str:

@@ -1,11 +1,11 @@
 """Masks and maps on disk."""
 import json
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mmengine.dist import barrier, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
@@ -13,6 +13,7 @@ from mmseg.registry import METRICS
 
 from mmlpcam.utils import check_writable, read_json, write_json
 from mmlpcam.utils.masks import write_index_mask
+from mmlpcam.utils.whole import is_whole
 
 
 @METRICS.register_module()
@@ -51,6 +52,7 @@ class PseudoLabelWriter(BaseMetric):
         self.out_dir = Path(out_dir)
         self.save_maps = save_maps
         self.settings: dict = {}
+        self.image_ids: list[str] = []
         check_writable(self.out_dir)
 
     @property
@@ -58,16 +60,21 @@ class PseudoLabelWriter(BaseMetric):
         """Path: Where the manifest lies."""
         return self.out_dir / 'manifest.json'
 
-    def open(self, settings: dict) -> None:
+    def open(self, settings: dict, image_ids: Sequence[str] = ()) -> None:
         """Start or continue a folder.
 
         Args:
             settings (dict): JSON-serialisable description of what decides
                 the files, such as a digest of the model.
+            image_ids (Sequence[str]): All images that are to have labels,
+                also those that have them already. Defaults to (): those of
+                the run.
 
         Raises:
             RuntimeError: If the folder was made with other settings.
+            ValueError: If its manifest is not as this class writes it.
         """
+        self.image_ids = list(dict.fromkeys(image_ids))
         # as they will be read back: JSON has no tuples
         self.settings = json.loads(
             json.dumps({
@@ -75,7 +82,7 @@ class PseudoLabelWriter(BaseMetric):
             }))
         # on all ranks: if one alone failed, the others would wait for it
         if self.manifest_file.exists():
-            found = read_json(self.manifest_file)['settings']
+            found = read_manifest(self.manifest_file)['settings']
             changed = sorted(key for key in {*found, *self.settings}
                              if found.get(key) != self.settings.get(key))
             if changed:
@@ -92,12 +99,20 @@ class PseudoLabelWriter(BaseMetric):
         barrier()
 
     def is_written(self, image_id: str) -> bool:
-        """Whether all files of an image are there.
+        """Whether all files of an image are there and not cut.
 
         Args:
             image_id (str): Path below the image folder without extension.
         """
-        return all(path.exists() for path in self._files(image_id))
+        return is_labelled(self.out_dir, image_id, self.save_maps)
+
+    def missing(self) -> list[str]:
+        """Return the images that :meth:`open` was told of and lack a file.
+
+        Returns:
+            list[str]: Their ids.
+        """
+        return [i for i in self.image_ids if not self.is_written(i)]
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Write the files of a batch.
@@ -113,16 +128,16 @@ class PseudoLabelWriter(BaseMetric):
             image_id = (
                 sample['image_id']
                 if 'image_id' in sample else Path(sample['img_path']).stem)
-            mask_file, *map_files = self._files(image_id)
+            mask_file, *map_files = _label_files(self.out_dir, image_id,
+                                                 self.save_maps)
             for map_file in map_files:
                 sample['scale_maps'].save(map_file)
             mask = sample['pred_sem_seg']['data'][0].cpu().numpy()
-            write_index_mask(mask_file, mask.astype(np.uint8),
-                             self.dataset_meta['palette'])
+            write_index_mask(mask_file, mask, self.dataset_meta['palette'])
             self.results.append(image_id)
 
     def compute_metrics(self, results: list) -> dict[str, int]:
-        """Complete the manifest.
+        """Complete the manifest, if all labels are there indeed.
 
         Args:
             results (list): Ids of the images written in this run.
@@ -130,18 +145,13 @@ class PseudoLabelWriter(BaseMetric):
         Returns:
             dict[str, int]: 'written', the images written in this run.
         """
-        self._write_manifest(complete=True)
+        self.image_ids = self.image_ids or list(dict.fromkeys(results))
+        self._write_manifest(complete=not self.missing())
         print_log(
             f'{len(set(results))} masks written to {self.out_dir / "masks"}',
             logger='current',
             level=logging.INFO)
         return dict(written=len(set(results)))
-
-    def _files(self, image_id: str) -> list[Path]:
-        files = [self.out_dir / 'masks' / f'{image_id}.png']
-        if self.save_maps:
-            files.append(self.out_dir / 'maps' / f'{image_id}.npz')
-        return files
 
     def _write_manifest(self, complete: bool) -> None:
         masks = self.out_dir / 'masks'
@@ -152,3 +162,49 @@ class PseudoLabelWriter(BaseMetric):
                 settings=self.settings,
                 classes=list(self.dataset_meta['classes']),
                 num_masks=sum(1 for _ in masks.rglob('*.png'))))
+
+
+def is_labelled(out_dir: str | os.PathLike, image_id: str,
+                with_maps: bool) -> bool:
+    """Whether a folder of labels holds those of an image, and not cut.
+
+    Args:
+        out_dir (str | os.PathLike): What a :class:`PseudoLabelWriter` leaves.
+        image_id (str): Path below the image folder without extension.
+        with_maps (bool): Whether the maps belong to them.
+    """
+    return all(map(is_whole, _label_files(Path(out_dir), image_id, with_maps)))
+
+
+def read_manifest(path: str | os.PathLike) -> dict:
+    """Read the manifest of a :class:`PseudoLabelWriter`.
+
+    Args:
+        path (str | os.PathLike): File name.
+
+    Returns:
+        dict: Its content: bool 'complete', dict 'settings', list 'classes'
+        and int 'num_masks'.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it holds something else.
+    """
+    content = read_json(path)
+    shape = dict(complete=bool, settings=dict, classes=list, num_masks=int)
+    if not isinstance(content, dict) or any(
+            not isinstance(content.get(key), kind)
+            for key, kind in shape.items()):
+        raise ValueError(
+            f'{path} is no manifest of labels: expected an object with '
+            f'{", ".join(shape)}, but got {str(content)[:80]}. Remove '
+            f'{Path(path).parent} to make the labels anew, or choose another '
+            'folder')
+    return content
+
+
+def _label_files(out_dir: Path, image_id: str, with_maps: bool) -> list[Path]:
+    files = [out_dir / 'masks' / f'{image_id}.png']
+    if with_maps:
+        files.append(out_dir / 'maps' / f'{image_id}.npz')
+    return files

@@ -8,11 +8,12 @@ from .irnet import DisplacementHead, EdgeHead, IRNet, StemResNet
 from .multi_scale_segmentor import MultiScaleSegmentor
 from .official_weights import convert_official_weights
 from .pointwise_neck import PointwiseNeck
+from .pretrained_init import PretrainedInit
 from .prototype_bank import PrototypeBank
 
 __all__ = [
     'ASPPV2Head', 'CAMHead', 'CAMSegmentor', 'CRFTTAModel', 'DisplacementHead',
     'EdgeHead', 'IRLabeller', 'IRNet', 'MAP_DEFAULTS', 'MultiScaleSegmentor',
-    'PointwiseNeck', 'PrototypeBank', 'StemResNet', 'convert_official_weights',
-    'find_cam_head', 'predict_maps'
+    'PointwiseNeck', 'PretrainedInit', 'PrototypeBank', 'StemResNet',
+    'convert_official_weights', 'find_cam_head', 'predict_maps'
 ]

@@ -1,7 +1,7 @@
 """Test-time augmentation with a dense CRF behind it."""
 from collections.abc import Sequence
 
-import mmcv
+import numpy as np
 import torch
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import SegTTAModel
@@ -11,6 +11,7 @@ from mmseg.utils import ConfigType, OptConfigType, SampleList
 from torch import Tensor, nn
 
 from mmlpcam.ops import DenseCRF
+from mmlpcam.utils.photos import read_photo
 
 
 @MODELS.register_module()
@@ -108,8 +109,7 @@ class CRFTTAModel(SegTTAModel):
         Raises:
             ValueError: If the image has another size.
         """
-        # LoadImageFromFile reads it the same way, but as BGR
-        image = mmcv.imread(img_path, channel_order='rgb')
+        image = np.ascontiguousarray(read_photo(img_path)[..., ::-1])
         if image.shape[:2] != probs.shape[1:]:
             raise ValueError(
                 f'{img_path} is {image.shape[:2]} pixels large, but the '

@@ -1,5 +1,5 @@
 """Affinities of pairs of cells, from a boundary map (IRN, Sec. 4 and 5)."""
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -122,7 +122,7 @@ def _paths(plane: Tensor, radius: int,
                for y, x in path_cells(dy, dx))
 
 
-def _source_size(size: tuple[int, int], radius: int) -> tuple[int, int]:
+def _source_size(size: Sequence[int], radius: int) -> tuple[int, int]:
     height, width = size[0] - radius + 1, size[1] - 2 * radius + 2
     if height < 1 or width < 1:
         raise ValueError(

@@ -2,6 +2,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine import dist
@@ -168,11 +169,14 @@ def kmeans_sklearn(points: Tensor,
             points.new_zeros(0, points.shape[1], dtype=torch.float32),
             labels.to(points.device),
             labels.new_zeros(0).to(points.device), 0, True)
+    start: str | np.ndarray
     if isinstance(init, Tensor):
-        init = F.normalize(init[:num_clusters].float().cpu(), dim=1).numpy()
+        start = F.normalize(init[:num_clusters].float().cpu(), dim=1).numpy()
+    else:
+        start = init
     estimator = KMeans(
         num_clusters,
-        init=init,
+        init=start,
         n_init=1,
         max_iter=max_iters,
         random_state=seed).fit(unit[valid].numpy())

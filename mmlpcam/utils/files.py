@@ -8,6 +8,42 @@ from pathlib import Path
 
 
 @contextmanager
+def reading(path: str | os.PathLike,
+            what: str,
+            advice: str = 'fetch or write it again') -> Iterator[None]:
+    """Let whatever goes wrong in the block name the file that it reads.
+
+    Readers raise all kinds of errors about damaged files, and few of them
+    name the file.
+
+    Args:
+        path (str | os.PathLike): The file that is read.
+        what (str): What it should be, such as 'image' or 'JSON file'.
+        advice (str): What to do about it, the end of the message. Defaults
+            to 'fetch or write it again'.
+
+    Raises:
+        OSError: The file is missing, a folder, or not to be opened; it is
+            raised as it is, since it names the file.
+        ValueError: The block failed otherwise.
+
+    Example:
+        >>> with reading('a.json', 'JSON file'):  # doctest: +SKIP
+        ...     content = json.loads(Path('a.json').read_text())
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        if str(path) in str(error) and type(error) is ValueError:
+            raise  # a reader that is called by another one
+        text = str(error) or type(error).__name__
+        raise ValueError(
+            f'{path} is no valid {what} ({text}): {advice}') from error
+
+
+@contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary name that becomes ``path`` if the block succeeds.
 
@@ -20,6 +56,9 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
     Yields:
         Path: Temporary file to write to.
+
+    Raises:
+        OSError: It cannot be written, because the disk is full, say.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,8 +73,27 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         os.umask(umask)
         tmp.chmod(0o666 & ~umask)
         tmp.replace(path)
+    except OSError as error:
+        if error.filename not in (None, name):
+            raise  # about another file
+        # a full disk has no name, and that of the temporary file says little
+        raise type(error)(error.errno, error.strerror or str(error),
+                          str(path)) from error
     finally:
         tmp.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike, content: bytes) -> None:
+    """Write a file atomically, and see it on the disk.
+
+    Args:
+        path (str | os.PathLike): File name. Its folder is made.
+        content (bytes): What it is to hold.
+    """
+    with atomic_path(path) as tmp, open(tmp, 'wb') as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_json(path: str | os.PathLike, content: dict) -> None:
@@ -97,8 +155,5 @@ def read_json(path: str | os.PathLike) -> dict:
     Raises:
         ValueError: If it is no JSON file.
     """
-    try:
-        return json.loads(Path(path).read_text())
-    except ValueError as error:
-        raise ValueError(f'{path} is no valid JSON file ({error}): '
-                         'remove it and run again') from error
+    with reading(path, 'JSON file', 'remove it and run again'):
+        return json.loads(Path(path).read_text(encoding='utf-8'))

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from .files import atomic_path
+from .files import atomic_path, reading
+from .photos import orientation
+
+_ADVICE = 'write it as a PNG of 8 bits, one channel, the class of each pixel'
 
 
 def voc_colormap(num_colors: int = 256) -> list[list[int]]:
@@ -34,10 +37,18 @@ def write_index_mask(path: str | os.PathLike,
 
     Args:
         path (str | os.PathLike): File name. The file appears whole.
-        mask (np.ndarray): Class indices, (H, W) uint8.
+        mask (np.ndarray): Class indices, (H, W), integers in [0, 255].
         palette (Sequence[Sequence[int]], optional): RGB colour per class.
             Defaults to None: those of PASCAL VOC.
+
+    Raises:
+        ValueError: An index does not fit into 8 bits.
     """
+    if mask.size and not 0 <= mask.min() <= mask.max() <= 255:
+        raise ValueError(
+            f'{path}: class indices from {mask.min()} to {mask.max()} do not '
+            'fit into a mask of 8 bits, [0, 255]: there are too many classes')
+    mask = mask.astype(np.uint8)
     # always 256 colours: Pillow packs fewer into 4 bits or less, which cuts
     # the values
     given = list(palette or ())
@@ -51,6 +62,11 @@ def write_index_mask(path: str | os.PathLike,
 def read_index_mask(path: str | os.PathLike) -> np.ndarray:
     """Read a mask of class indices, with or without a palette.
 
+    What is certain is converted: 1, 16 or 32 bits a pixel and whole real
+    numbers, as long as all values lie in [0, 255]. It reads what
+    ``LoadAnnotations`` of MMSegmentation reads, and refuses what that would
+    misread.
+
     Args:
         path (str | os.PathLike): File name.
 
@@ -58,18 +74,41 @@ def read_index_mask(path: str | os.PathLike) -> np.ndarray:
         np.ndarray: Class indices, (H, W) uint8.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no image, or one of several channels.
+        OSError: It cannot be opened.
+        ValueError: It is damaged, or no index mask.
     """
-    try:
-        with Image.open(path) as image:
-            mask = np.array(image)
-    except FileNotFoundError:
-        raise
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f'{path}: not a readable image: {error}') from error
-    if mask.ndim != 2 or mask.dtype != np.uint8:
-        raise ValueError(
-            f'{path}: expected an index mask, (H, W) uint8, but got '
-            f'{mask.dtype} of shape {mask.shape}: is it a colour image?')
-    return mask
+    with reading(path, 'index mask', _ADVICE), Image.open(path) as image:
+        _check_kind(image)
+        mask = np.array(image)
+    with reading(path, 'index mask', _ADVICE):
+        low, high = mask.min(), mask.max()
+        # written so that NaN fails
+        if not (low >= 0 and high <= 255):
+            raise ValueError(
+                f'its values go from {low} to {high}, expected [0, 255]')
+        indices = mask.astype(np.uint8)
+        if not np.array_equal(indices, mask):
+            raise ValueError('its values are not whole numbers')
+    return indices
+
+
+def _check_kind(image: Image.Image) -> None:
+    """Refuse images whose pixels are no class indices for certain."""
+    bands = image.getbands()
+    if len(bands) != 1:
+        raise ValueError(f'expected one channel, but its mode is {image.mode}:'
+                         ' is it a colour image?')
+    if getattr(image, 'n_frames', 1) != 1:
+        raise ValueError(f'it holds {image.n_frames} images, expected one')
+    if image.format in ('JPEG', 'MPO'):
+        raise ValueError('JPEG changes the values of pixels, which are class '
+                         'indices')
+    if orientation(image) != 1:
+        raise ValueError('it has an EXIF orientation, which loaders of masks '
+                         'do not apply')
+    # Pillow and OpenCV stretch grey of 2 or 4 bits to [0, 255]
+    if image.mode == 'L' and any(
+            bits in str(tile[-1]) for tile in image.tile
+            for bits in ('L;2', 'L;4')):
+        raise ValueError('grey values of 2 or 4 bits a pixel are stretched '
+                         'when they are read')

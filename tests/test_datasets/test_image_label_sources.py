@@ -450,17 +450,16 @@ def test_mask(tmp_path):
     assert load(['a', 'p', 'z'], **cfg) == {'a': (0, 2), 'p': (0, 2), 'z': ()}
     with pytest.raises(
             ValueError,
-            match=r'a\.png: value 255 is out of range; '
-            r'expected 0 \(background\), 1 to 3, or 3 '):
+            match=r'a\.png has 255.*Expected 0 \(background\) to 3, or 3 '):
         load(['a'], ignore_index=3, **cfg)
     with pytest.raises(
             ValueError, match="1 of 2 images .*: 'b'. Expected one"):
         load(['a', 'b'], **cfg)
     Image.new('RGB', (2, 2)).save(tmp_path / 'c.png')
-    with pytest.raises(ValueError, match=r'c\.png: expected an index mask'):
+    with pytest.raises(ValueError, match=r'c\.png is no valid index mask'):
         load(['c'], **cfg)
     (tmp_path / 'd.png').write_text('x')
-    with pytest.raises(ValueError, match=r'd\.png: not a readable image'):
+    with pytest.raises(ValueError, match=r'd\.png is no valid index mask'):
         load(['d'], **cfg)
 
 

@@ -15,11 +15,10 @@ from mmseg.registry import DATASETS
 from mmseg.utils import register_all_modules
 from PIL import Image
 
-from mmlpcam.datasets import parts_generator
-from mmlpcam.datasets.parts import PartsDataset
-from mmlpcam.datasets.parts_generator import (CLASSES, PALETTE, PartsSettings,
-                                              draw_parts_sample,
-                                              make_parts_dataset)
+from mmlpcam.converters.parts import (SETTINGS_FILE, PartsSettings,
+                                      draw_parts_sample, generator,
+                                      make_parts_dataset)
+from mmlpcam.datasets.parts import CLASSES, PALETTE, PartsDataset
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools' / 'dataset_converters' / 'make_parts_dataset.py'
@@ -147,7 +146,7 @@ def test_settings_are_checked(kwargs, error, message):
 
 def test_layout(parts_root):
     files = read_tree(parts_root)
-    expected = {parts_generator.SETTINGS_FILE}
+    expected = {SETTINGS_FILE}
     for split, num in (('train', 10), ('val', 5)):
         expected.add(f'ImageSets/Segmentation/{split}.txt')
         names = names_of(parts_root, split)
@@ -158,7 +157,7 @@ def test_layout(parts_root):
                 f'SegmentationClass/{name}.png'
             }
     assert set(files) == expected
-    settings = json.loads(files[parts_generator.SETTINGS_FILE])
+    settings = json.loads(files[SETTINGS_FILE])
     assert settings['size'] == [64, 80]
     assert settings['seed'] == 3
     # nothing is left beside it
@@ -280,7 +279,7 @@ def test_old_dataset_comes_back_when_the_last_step_fails(
             raise OSError(28, 'No space left on device')
         rename(src, dst)
 
-    monkeypatch.setattr(parts_generator.os, 'rename', refuse_new)
+    monkeypatch.setattr(generator.os, 'rename', refuse_new)
     with pytest.raises(OSError, match='No space left'):
         make_parts_dataset(
             root, PartsSettings(2, 1, (48, 48), 0), overwrite=True)
@@ -292,7 +291,7 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path):
     (tmp_path / 'parts').symlink_to(tmp_path / 'disk')
     make_parts_dataset(tmp_path / 'parts', PartsSettings(1, 1, (48, 48), 0))
     assert (tmp_path / 'parts').is_symlink()
-    assert (tmp_path / 'disk' / parts_generator.SETTINGS_FILE).is_file()
+    assert (tmp_path / 'disk' / SETTINGS_FILE).is_file()
 
 
 def test_foreign_folders_are_never_replaced(tmp_path):
@@ -326,7 +325,7 @@ def test_unwritable_folder_is_named(tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise PermissionError(13, 'Permission denied')
 
-    monkeypatch.setattr(parts_generator.tempfile, 'mkdtemp', refuse)
+    monkeypatch.setattr(generator.tempfile, 'mkdtemp', refuse)
     with pytest.raises(PermissionError, match='parts.*you may write to'):
         make_parts_dataset(tmp_path / 'parts', SMALL)
 

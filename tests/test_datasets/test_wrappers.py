@@ -396,10 +396,9 @@ def test_check_images_errors(data):
             '2 more'):
         check_images(paths)
     (data / 'text.jpg').write_text('no image')
-    with pytest.raises(ValueError, match=r'1 of 2 .*text\.jpg \(cannot iden'):
+    with pytest.raises(
+            ValueError, match=r'1 of 2 .*text\.jpg is no .*\(cannot ide'):
         check_images([str(data / 'text.jpg'), str(data / 'img' / 'a.jpg')])
-    with pytest.raises(ValueError, match='expected one channel, got mode RGB'):
-        check_images([str(data / 'img' / 'a.jpg')], single_channel=True)
 
 
 def test_missing_images_are_found_early(data):
@@ -493,10 +492,11 @@ def test_pseudo_masks_are_checked(data):
             r'.*img/a\.jpg is \(6, 4\)'):
         pseudo(data)
     Image.new('RGB', (6, 4)).save(data / 'pseudo' / 'a.png')
-    with pytest.raises(ValueError, match=r'pseudo/a\.png \(expected one chan'):
+    with pytest.raises(
+            ValueError, match=r'pseudo/a\.png .*\(expected one cha'):
         pseudo(data)
     (data / 'pseudo' / 'a.png').write_text('x')
-    with pytest.raises(ValueError, match=r'pseudo/a\.png \(cannot identify'):
+    with pytest.raises(ValueError, match=r'pseudo/a\.png .*\(cannot identify'):
         pseudo(data)
 
 
@@ -544,7 +544,7 @@ def test_true_masks_are_checked(data, true):
     Image.new('L', (3, 8)).save(true / 'sub/c.png')
     with pytest.raises(
             ValueError,
-            match=r'1 of 3 masks differ.*true/sub/c\.png is \(3, 8\), .*'
+            match=r'1 of 1 masks differ.*true/sub/c\.png is \(3, 8\), .*'
             r'img/sub/c\.jpg is \(3, 7\)'):
         pseudo(data, true_label_dir=str(true))
     (true / 'sub/c.png').rename(true / 'c.png')

@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from mmseg.registry import HOOKS, MODELS
+from mmseg.registry import DATASETS, HOOKS, MODELS
 from PIL import Image
 
 from mmlpcam.engine import LabelRefresher, PrototypeBankHook, last_checkpoint
@@ -357,6 +357,22 @@ def test_labels_of_an_older_checkpoint(job, told):
     assert len(job.losses) == 6 and min(job.losses) > 0
 
 
+@pytest.mark.parametrize('left', [None, 0, 60])
+def test_mask_of_the_checkpoint_is_gone(job, unbroken, told, left):
+    """Missing, empty or cut: all are made anew, from the same model."""
+    with pytest.raises(Killed):
+        job.train(die_after=4)
+    mask = min((job.folder / 'run/labels/epoch_3/masks').glob('*.png'))
+    content = mask.read_bytes()[:left or 0]
+    mask.unlink()
+    if left is not None:
+        mask.write_bytes(content)
+    job.train(resume=True)
+    assert "labels 'epoch_3' of the checkpoint are not in" in told[0]
+    assert job.masks() == job.masks('unbroken')
+    assert_same_weights(job.folder / 'run', unbroken)
+
+
 def test_fresh_start_ignores_old_labels(job):
     job.train()
     job.train()
@@ -420,10 +436,14 @@ def test_killed_before_a_generation_is_whole(job):
     """Half a generation is none."""
     job.train()
     refresher = LabelRefresher(job.data.dataset())
-    refresher.label_dir = job.folder / 'run/labels'
+    train = job.cfg()['train_dataloader']['dataset']
+    refresher.connect(DATASETS.build(train), str(job.folder / 'run'))
     assert refresher.restore('epoch_4')
     (job.folder / 'run/labels/epoch_4/manifest.json').unlink()
     assert not refresher.restore('epoch_4')
+    (job.folder / 'run/labels/epoch_4/manifest.json').write_text('[]')
+    with pytest.raises(ValueError, match='epoch_4/manifest.json is no'):
+        refresher.restore('epoch_4')
     shutil.rmtree(job.folder / 'run/labels/epoch_4')
     assert not refresher.restore('epoch_4')
 

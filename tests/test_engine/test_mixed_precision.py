@@ -14,7 +14,7 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from mmlpcam.datasets.parts_generator import PartsSettings, make_parts_dataset
+from mmlpcam.converters.parts import PartsSettings, make_parts_dataset
 from mmlpcam.engine import StagedRunner, init_amp, mixed_precision, use_amp
 from mmlpcam.models import EdgeHead
 from mmlpcam.ops import random_walk

@@ -15,10 +15,10 @@ from mmseg.datasets import PascalVOCDataset
 from mmseg.registry import RUNNERS
 from PIL import Image
 
+from mmlpcam.converters.parts import PartsSettings, make_parts_dataset
 from mmlpcam.datasets import COCOObjectsDataset
 from mmlpcam.datasets.coco_objects import CATEGORY_IDS
-from mmlpcam.datasets.parts_generator import (CLASSES, PartsSettings,
-                                              make_parts_dataset)
+from mmlpcam.datasets.parts import CLASSES
 from mmlpcam.engine import drop_training
 from mmlpcam.utils import read_json
 

@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from mmlpcam.engine import model_digest
+from mmlpcam.evaluation import PseudoLabelWriter
 from mmlpcam.structures import ActivationMaps
 
 pytestmark = pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``')
@@ -125,6 +126,25 @@ def test_only_missing_ones_are_made(labels):
     assert labels.run() == {'labels/written': 2}
     assert labels.content() == before
     assert kept.stat().st_mtime_ns == time
+
+
+def test_label_that_vanishes_while_others_are_written(labels, monkeypatch):
+    process = PseudoLabelWriter.process
+    first, second = labels.data.image_ids[:2]
+
+    def remove_first(self, data_batch, data_samples):
+        process(self, data_batch, data_samples)
+        if data_samples[0]['image_id'] == second:
+            (self.out_dir / 'masks' / f'{first}.png').unlink()
+
+    monkeypatch.setattr(PseudoLabelWriter, 'process', remove_first)
+    with pytest.raises(RuntimeError, match=f"1 of 6 labels in .*'{first}'"):
+        labels.run()
+    assert labels.manifest['complete'] is False
+    assert labels.manifest['num_masks'] == 5
+    monkeypatch.setattr(PseudoLabelWriter, 'process', process)
+    assert labels.run() == {'labels/written': 1}
+    assert labels.manifest['complete'] is True
 
 
 def test_other_model_or_settings_are_refused(labels):

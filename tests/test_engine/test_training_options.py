@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmlpcam.datasets.parts_generator import PartsSettings, make_parts_dataset
+from mmlpcam.converters.parts import PartsSettings, make_parts_dataset
 from mmlpcam.engine import last_checkpoint
 from mmlpcam.utils import read_json
 

@@ -228,6 +228,38 @@ def test_broken_manifest(tmp_path):
         made.open(SETTINGS)
 
 
+@pytest.mark.parametrize('content', [
+    '{}', '[]', '5', 'null', '{"complete": 1, "settings": {}}',
+    '{"complete": true, "settings": [], "classes": [], "num_masks": 0}'
+])
+def test_manifest_of_another_shape(tmp_path, content):
+    made = writer(tmp_path)
+    made.manifest_file.write_text(content)
+    with pytest.raises(ValueError, match=r'manifest\.json is no manifest of'):
+        made.open(SETTINGS)
+    assert made.manifest_file.read_text() == content
+
+
+@pytest.mark.parametrize('name', ['masks/b.png', 'maps/b.npz'])
+@pytest.mark.parametrize('left', [None, 0, 8, -1])
+def test_complete_is_counted(tmp_path, name, left):
+    """A file that vanishes, or is cut, while others are written."""
+    made = writer(tmp_path, save_maps=True)
+    made.open(SETTINGS, ['a', 'b', 'a'])
+    made.process(None, [sample('a', MASK), sample('b', MASK)])
+    assert made.missing() == []
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).unlink()
+    if left is not None:
+        (tmp_path / name).write_bytes(content[:left])
+    assert made.missing() == ['b']
+    made.compute_metrics(['a', 'b'])
+    assert json.loads(made.manifest_file.read_text())['complete'] is False
+    (tmp_path / name).write_bytes(content)
+    made.compute_metrics(['b'])
+    assert json.loads(made.manifest_file.read_text())['complete'] is True
+
+
 def test_leftovers_are_removed(tmp_path):
     made = writer(tmp_path, save_maps=True)
     made.process(None, [sample('x/a', MASK)])

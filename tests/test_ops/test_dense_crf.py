@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmlpcam.datasets.parts_generator import draw_parts_sample
+from mmlpcam.converters.parts import draw_parts_sample
 from mmlpcam.ops import DenseCRF, label_unary, softmax_unary
 
 COLORS = np.array([(200, 60, 40), (40, 90, 210), (90, 160, 60)])

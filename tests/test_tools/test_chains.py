@@ -9,7 +9,7 @@ from pathlib import Path
 import mmseg
 import pytest
 
-from mmlpcam.datasets.parts_generator import PartsSettings, make_parts_dataset
+from mmlpcam.converters.parts import PartsSettings, make_parts_dataset
 from mmlpcam.utils import read_json
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,8 +14,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from mmlpcam.datasets.parts_generator import (CLASSES, PartsSettings,
-                                              make_parts_dataset)
+from mmlpcam.converters.parts import PartsSettings, make_parts_dataset
+from mmlpcam.datasets.parts import CLASSES
 from mmlpcam.utils.masks import read_index_mask
 
 ROOT = Path(__file__).resolve().parents[2]

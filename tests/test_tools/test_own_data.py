@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmlpcam.datasets.parts_generator import draw_parts_sample
+from mmlpcam.converters.parts import draw_parts_sample
 from mmlpcam.engine import last_checkpoint
 from mmlpcam.utils import read_json
 from mmlpcam.utils.masks import read_index_mask

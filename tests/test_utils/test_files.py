@@ -1,10 +1,13 @@
+import errno
 import json
 import os
 import stat
+from zipfile import BadZipFile
 
 import pytest
 
-from mmlpcam.utils import atomic_path, check_writable, read_json, write_json
+from mmlpcam.utils import (atomic_path, check_writable, read_json, reading,
+                           write_json)
 
 
 def names(folder):
@@ -52,6 +55,54 @@ def test_two_writers_of_one_file(tmp_path):
     assert names(tmp_path) == ['a.txt']
 
 
+@pytest.mark.parametrize('filename', [None, '.tmp'])
+def test_a_full_disk_names_the_file(tmp_path, filename):
+    with pytest.raises(OSError, match=r"No space left.*/a\.txt'$") as caught:
+        with atomic_path(tmp_path / 'a.txt') as tmp:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), filename
+                          and str(tmp))
+    assert caught.value.errno == errno.ENOSPC
+    assert names(tmp_path) == []
+
+
+def test_half_an_array_names_the_file(tmp_path):
+    # NumPy's words for a full disk, without a number
+    with pytest.raises(OSError, match=r'8 requested and 4 written.*/a\.npz'):
+        with atomic_path(tmp_path / 'a.npz'):
+            raise OSError('8 requested and 4 written')
+
+
+def test_errors_about_other_files_are_left_alone(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"/other'$"):
+        with atomic_path(tmp_path / 'a') as tmp:
+            (tmp.parent / 'other').read_text()
+
+
+@pytest.mark.parametrize('error, text', [
+    (OSError('image file is truncated'), 'image file is truncated'),
+    (BadZipFile('not a zip file'), 'not a zip file'),
+    (RecursionError('too deep'), 'too deep'),
+    (EOFError(), 'EOFError'),
+    (KeyError('wh'), "'wh'"),
+    (ValueError('bad'), 'bad'),
+])
+def test_reading_names_the_file(error, text):
+    with pytest.raises(ValueError) as caught, reading('a/b.x', 'image'):
+        raise error
+    assert str(caught.value) == (f'a/b.x is no valid image ({text}): fetch or '
+                                 'write it again')
+    assert caught.value.__cause__ is error
+
+
+def test_reading_keeps_what_names_the_file(tmp_path):
+    with pytest.raises(IsADirectoryError, match=str(tmp_path)):
+        with reading(tmp_path, 'text'):
+            tmp_path.read_text()
+    with pytest.raises(ValueError, match='^line 3 of a.csv: two names$'):
+        with reading('a.csv', 'table'), reading('a.csv', 'table'):
+            raise ValueError('line 3 of a.csv: two names')
+
+
 @pytest.mark.skipif(os.name != 'posix', reason='permissions of POSIX')
 @pytest.mark.parametrize('umask, mode', [(0o022, 0o644), (0o077, 0o600),
                                          (0o002, 0o664)])
@@ -82,10 +133,11 @@ def test_what_is_no_json_leaves_the_old_file(tmp_path):
     assert names(tmp_path) == ['a.json']
 
 
-@pytest.mark.parametrize('text', ['', '{"a": 1', 'a: 1'])
-def test_read_json_names_the_file(tmp_path, text):
+@pytest.mark.parametrize('content',
+                         [b'', b'{"a": 1', b'a: 1', b'"\xff"', b'[' * 100_000])
+def test_read_json_names_the_file(tmp_path, content):
     file = tmp_path / 'state.json'
-    file.write_text(text)
+    file.write_bytes(content)
     with pytest.raises(
             ValueError, match=r'state\.json is no valid JSON .*remove it'):
         read_json(file)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from mmengine.utils import track_iter_progress
 
-from mmlpcam.datasets.parts_generator import PartsSettings, make_parts_dataset
+from mmlpcam.converters.parts import PartsSettings, make_parts_dataset
 
 
 def parse_args() -> argparse.Namespace:

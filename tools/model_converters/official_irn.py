@@ -4,10 +4,8 @@ The classifier carries no prototypes: tools/build_prototypes.py makes them.
 """
 import argparse
 
-import torch
-
 from mmlpcam.models import convert_official_weights
-from mmlpcam.utils import atomic_path
+from mmlpcam.utils import read_checkpoint, weights_of, write_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,10 +26,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    weights = torch.load(args.source, map_location='cpu', weights_only=True)
+    weights = weights_of(read_checkpoint(args.source), args.source)
     state_dict = convert_official_weights(weights, args.with_displacement)
-    with atomic_path(args.target) as tmp:
-        torch.save(dict(state_dict=state_dict, meta=dict()), tmp)
+    write_checkpoint(dict(state_dict=state_dict, meta=dict()), args.target)
     print(f'{len(state_dict)} tensors written to {args.target}')
 
 

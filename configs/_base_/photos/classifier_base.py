@@ -7,7 +7,7 @@ _base_ = [
 ]
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadPhoto'),
     # long side from 320 to 640 pixels
     dict(
         type='RandomChoiceResize',
@@ -23,12 +23,9 @@ train_pipeline = [
 ]
 # about the size of VOC, whatever the camera; masks have that of the photo
 resize = dict(type='Resize', scale=(1024, 384), keep_ratio=True)
-test_pipeline = [
-    dict(type='LoadImageFromFile'), resize,
-    dict(type='PackSegInputs')
-]
+test_pipeline = [dict(type='LoadPhoto'), resize, dict(type='PackSegInputs')]
 score_pipeline = [
-    dict(type='LoadImageFromFile'), resize,
+    dict(type='LoadPhoto'), resize,
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs')
 ]

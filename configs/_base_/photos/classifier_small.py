@@ -7,7 +7,7 @@ _base_ = [
 ]
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadPhoto'),
     dict(
         type='RandomResize',
         scale=(512, 128),
@@ -19,12 +19,9 @@ train_pipeline = [
 ]
 # masks have the size of the photo all the same
 resize = dict(type='Resize', scale=(512, 128), keep_ratio=True)
-test_pipeline = [
-    dict(type='LoadImageFromFile'), resize,
-    dict(type='PackSegInputs')
-]
+test_pipeline = [dict(type='LoadPhoto'), resize, dict(type='PackSegInputs')]
 score_pipeline = [
-    dict(type='LoadImageFromFile'), resize,
+    dict(type='LoadPhoto'), resize,
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs')
 ]

@@ -2,12 +2,12 @@
 # tools/new_project.py writes a config that adds the photos and the classes.
 _base_ = [
     '../models/deeplabv3_r50-d8.py', '../schedules/schedule_20k.py',
-    '../chains/lpcam.py', '../default_runtime.py'
+    '../chains/lpcam.py', '../tta_crf.py', '../default_runtime.py'
 ]
 
 crop_size = (512, 512)
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadPhoto'),
     dict(type='LoadAnnotations'),
     dict(
         type='RandomResize',
@@ -20,7 +20,7 @@ train_pipeline = [
     dict(type='PackSegInputs')
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadPhoto'),
     dict(type='Resize', scale=(2048, 512), keep_ratio=True),
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs')

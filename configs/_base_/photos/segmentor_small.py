@@ -3,11 +3,11 @@
 # adds the photos and the classes.
 _base_ = [
     '../models/deeplabv3_r18-d8_parts.py', '../schedules/epochs.py',
-    '../chains/lpcam.py', '../default_runtime.py'
+    '../chains/lpcam.py', '../tta_crf.py', '../default_runtime.py'
 ]
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadPhoto'),
     dict(type='LoadAnnotations'),
     dict(
         type='RandomResize',
@@ -19,10 +19,27 @@ train_pipeline = [
     dict(type='PackSegInputs')
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadPhoto'),
     dict(type='Resize', scale=(512, 128), keep_ratio=True),
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs')
+]
+# as for large photos, with factors of the test size
+tta_pipeline = [
+    dict(type='LoadPhoto'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [
+                dict(
+                    type='Resize',
+                    scale=(int(512 * ratio), int(128 * ratio)),
+                    keep_ratio=True) for ratio in (0.5, 0.75, 1.0, 1.25, 1.5)
+            ],
+            [dict(type='RandomFlip', prob=prob) for prob in (0., 1.)],
+            [dict(type='LoadAnnotations')],
+            [dict(type='PackSegInputs')],
+        ])
 ]
 train_dataloader = dict(
     batch_size=8,

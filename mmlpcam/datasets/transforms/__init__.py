@@ -1,4 +1,4 @@
-from .loading import LoadPseudoLabel
+from .loading import LoadPhoto, LoadPseudoLabel
 from .random_canvas import RandomCanvasCrop
 
-__all__ = ['LoadPseudoLabel', 'RandomCanvasCrop']
+__all__ = ['LoadPhoto', 'LoadPseudoLabel', 'RandomCanvasCrop']

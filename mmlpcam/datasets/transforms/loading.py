@@ -1,6 +1,62 @@
+import mmengine.fileio
 import numpy as np
+from mmcv.transforms import LoadImageFromFile
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
+
+from mmlpcam.utils import reading
+from mmlpcam.utils.photos import decode_photo
+
+
+@TRANSFORMS.register_module()
+class LoadPhoto(LoadImageFromFile):
+    """Load a photo of any kind as it is meant to be seen.
+
+    ``LoadImageFromFile`` cuts 16 bits to their high byte, leaves TIFFs on
+    their side, and does not say which file is damaged; see
+    :func:`~mmlpcam.utils.photos.decode_photo`. Photos of 8 bits are the same
+    with both.
+
+    Required Keys:
+
+    - img_path (str)
+
+    Modified Keys:
+
+    - img (np.ndarray): ``(H, W, 3)`` uint8, BGR.
+    - img_shape (tuple[int, int])
+    - ori_shape (tuple[int, int])
+
+    Args:
+        backend_args (dict, optional): As in ``LoadImageFromFile``.
+    """
+
+    def __init__(self, *, backend_args: dict | None = None) -> None:
+        super().__init__(backend_args=backend_args)
+
+    def transform(self, results: dict) -> dict:
+        """Load the photo.
+
+        Args:
+            results (dict): Data info.
+
+        Returns:
+            dict: The same with the modified keys.
+
+        Raises:
+            OSError: The file cannot be opened.
+            ValueError: The file is damaged, or no photo.
+        """
+        path = results['img_path']
+        with reading(path, 'photo'):
+            photo = decode_photo(
+                mmengine.fileio.get(path, backend_args=self.backend_args))
+        results['img'] = photo
+        results['img_shape'] = results['ori_shape'] = photo.shape[:2]
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(backend_args={self.backend_args})'
 
 
 @TRANSFORMS.register_module()

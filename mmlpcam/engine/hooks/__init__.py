@@ -1,6 +1,9 @@
 """Hooks: importing this package registers them with MMSegmentation."""
 from .channels_last_hook import ChannelsLastHook
+from .checkpoint_hook import CheckpointHook
 from .iter_seed_hook import IterSeedHook
 from .prototype_bank_hook import PrototypeBankHook
 
-__all__ = ['ChannelsLastHook', 'IterSeedHook', 'PrototypeBankHook']
+__all__ = [
+    'ChannelsLastHook', 'CheckpointHook', 'IterSeedHook', 'PrototypeBankHook'
+]

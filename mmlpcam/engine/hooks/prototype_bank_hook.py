@@ -1,8 +1,9 @@
 """When to rebuild the prototype bank and the labels during training."""
 import logging
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
@@ -33,6 +34,10 @@ class PrototypeBankHook(Hook):
     iteration-based loop load a few batches ahead and meet new labels that
     much later.
 
+    Beside MMEngine's ``EMAHook`` the averaged weights are those that
+    checkpoints are used with: bank and labels are made with them, and the
+    bank lies beside both sets of weights.
+
     Args:
         dataset (dict): See :class:`PrototypeBuilder`.
         interval (int): Build every this many epochs (or iterations), and
@@ -55,7 +60,7 @@ class PrototypeBankHook(Hook):
         ValueError: If an argument is out of range.
     """
 
-    priority = 'NORMAL'
+    priority = 51  # just after EMAHook, which is NORMAL, has averaged
 
     def __init__(self,
                  dataset: dict,
@@ -91,27 +96,28 @@ class PrototypeBankHook(Hook):
         """Fail before the training rather than after it.
 
         Raises:
-            ValueError: If epochs are to be counted in an iteration-based
-                loop, which ends its one epoch after the last checkpoint; or
-                if no label would be there before the end.
+            ValueError: If the hook and the training do not fit, see
+                :meth:`check_loop`; or there are several ``EMAHook``, or one
+                that averages later.
         """
         loop = runner.train_loop
         by_iter = isinstance(loop, IterBasedTrainLoop)
-        if self.by_epoch and by_iter:
-            raise ValueError('the training loop counts iterations: set '
-                             'by_epoch=False in PrototypeBankHook')
+        self.check_loop(by_iter,
+                        loop.max_iters if by_iter else loop.max_epochs)
+        averaging = [isinstance(hook, EMAHook) for hook in runner.hooks]
+        if sum(averaging) > 1:
+            raise ValueError('PrototypeBankHook works beside one EMAHook, but '
+                             f'there are {sum(averaging)}')
+        if any(averaging[runner.hooks.index(self):]):
+            raise ValueError(
+                'EMAHook runs after PrototypeBankHook, whose prototypes would '
+                'not be those of the averaged weights: leave the priority of '
+                "EMAHook at 'NORMAL', and that of PrototypeBankHook unset")
         model = _unwrap(runner)
         find_cam_head(model)
         self.builder.prepare()
         if self.refresher is None:
             return
-        end = loop.max_epochs if self.by_epoch else loop.max_iters
-        if not 0 < self.begin < end:
-            raise ValueError(
-                'PrototypeBankHook would write the first labels after '
-                f'{self.begin if self.begin > 0 else end} of {end} '
-                f'{"epochs" if self.by_epoch else "iterations"}, and nothing '
-                'would train on them: set `begin`, or `interval`, lower')
         self.refresher.connect(runner.train_dataloader.dataset,
                                runner.work_dir)
         if by_iter:
@@ -133,11 +139,11 @@ class PrototypeBankHook(Hook):
         if not self.refresher.restore(generation):
             print_log(
                 f'the labels {generation!r} of the checkpoint are not in '
-                f'{self.refresher.label_dir} any more: they are made anew '
-                'from its prototypes',
+                f'{self.refresher.label_dir} any more, or not all of them: '
+                'they are made anew from its prototypes',
                 logger='current',
                 level=logging.WARNING)
-            with _autocast(runner):
+            with _averaged(runner), _autocast(runner):
                 self.refresher.refresh(model, generation)
             self.refresher.note_checkpoint(generation)
 
@@ -165,8 +171,32 @@ class PrototypeBankHook(Hook):
 
     def build(self, runner: Runner) -> None:
         """Build the bank of the model of a runner now."""
-        with _autocast(runner):
+        with _averaged(runner), _autocast(runner):
             self.builder.build(_unwrap(runner), self.momentum)
+
+    def check_loop(self, by_iter: bool, end: int) -> None:
+        """Check that banks and labels are made in time.
+
+        Args:
+            by_iter (bool): Whether the training loop counts iterations.
+            end (int): Its number of epochs or iterations.
+
+        Raises:
+            ValueError: If epochs are to be counted in an iteration-based
+                loop, which ends its one epoch after the last checkpoint; or
+                if no label would be there before the end.
+        """
+        if self.by_epoch and by_iter:
+            raise ValueError('the training loop counts iterations: set '
+                             'by_epoch=False in PrototypeBankHook')
+        if self.refresher is None or self.by_epoch == by_iter:
+            return
+        if not 0 < self.begin < end:
+            raise ValueError(
+                'PrototypeBankHook would write the first labels after '
+                f'{self.begin if self.begin > 0 else end} of {end} '
+                f'{"epochs" if self.by_epoch else "iterations"}, and nothing '
+                'would train on them: set `begin`, or `interval`, lower')
 
     def _is_due(self, count: int) -> bool:
         if self.interval == -1:
@@ -177,7 +207,7 @@ class PrototypeBankHook(Hook):
     def _build_and_label(self, runner: Runner, generation: str) -> None:
         self.build(runner)
         if self.refresher is not None:
-            with _autocast(runner):
+            with _averaged(runner), _autocast(runner):
                 self.refresher.refresh(_unwrap(runner), generation)
             runner.message_hub.update_info(_GENERATION, generation)
 
@@ -185,6 +215,32 @@ class PrototypeBankHook(Hook):
 def _unwrap(runner: Runner) -> EncoderDecoder:
     model = runner.model
     return model.module if is_model_wrapper(model) else model
+
+
+@contextmanager
+def _averaged(runner: Runner) -> Iterator[None]:
+    """Work on the averaged weights that ``EMAHook`` keeps, if there is one.
+
+    They are what a checkpoint has as its ``state_dict``. Afterwards both
+    copies of the model have the buffers of the block, and so the bank.
+    """
+    hooks = [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
+    if not hooks:
+        yield
+        return
+    hook, = hooks
+    ema, model = hook.ema_model, _unwrap(runner)
+    # as it does itself around a validation
+    hook._swap_ema_parameters()
+    try:
+        yield
+        shared = (find_cam_head(model).bank, find_cam_head(ema.module).bank)
+        if not ema.update_buffers:  # it has none of its own
+            shared = (model, ema.module)
+        for ours, theirs in zip(*(module.buffers() for module in shared)):
+            theirs.copy_(ours)
+    finally:
+        hook._swap_ema_parameters()
 
 
 def _autocast(runner: Runner) -> AbstractContextManager:

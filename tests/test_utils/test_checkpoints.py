@@ -8,7 +8,7 @@ import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from mmlpcam.safe_globals import safe_globals
+from mmlpcam.utils.checkpoints import safe_globals
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""What makes data sets: generated ones, for now."""

@@ -1,0 +1,59 @@
+import numpy as np
+from mmseg.registry import TASK_UTILS
+
+from mmlpcam.utils.masks import read_index_mask
+from .file_checks import check_values
+from .image_label_sources import (ImageLabelSource, Labels, _check_known,
+                                  _existing)
+
+
+@TASK_UTILS.register_module()
+class MaskLabels(ImageLabelSource):
+    """Labels from existing index masks, for experiments with full masks.
+
+    The image has class ``v - 1`` for each value ``v`` of
+    ``<mask_dir>/<image id><suffix>`` other than 0 and ``ignore_index``.
+
+    Args:
+        mask_dir (str): Folder of the masks.
+        suffix (str): What follows the image id. Defaults to '.png'.
+        ignore_index (int): Value of pixels without a class. Defaults to 255.
+
+    Raises:
+        ValueError: A mask is broken, holds a value that is no class, or all
+            are black and white, which :meth:`load` finds.
+    """
+
+    def __init__(self,
+                 mask_dir: str,
+                 suffix: str = '.png',
+                 *,
+                 ignore_index: int = 255) -> None:
+        self.mask_dir = mask_dir
+        self.suffix = suffix
+        self.ignore_index = ignore_index
+
+    def load(self, image_ids: list[str], classes: tuple[str, ...]) -> Labels:
+        """See :meth:`ImageLabelSource.load`."""
+        folder = _existing(self.mask_dir, 'MaskLabels: mask_dir', folder=True)
+        found, unknown = {}, []
+        for image_id in image_ids:
+            path = folder / f'{image_id}{self.suffix}'
+            try:
+                found[image_id] = np.unique(read_index_mask(path))
+            except FileNotFoundError:
+                unknown.append(image_id)
+        _check_known(unknown, len(image_ids), f'mask_dir {str(folder)!r}',
+                     f'Expected one <image id>{self.suffix} for each.')
+        check_values(
+            [str(folder / f'{image_id}{self.suffix}') for image_id in found],
+            list(found.values()),
+            len(classes) + 1,
+            ignore_index=self.ignore_index)
+        return {
+            image_id:
+            tuple(
+                int(value) - 1 for value in values
+                if value not in (0, self.ignore_index))
+            for image_id, values in found.items()
+        }

@@ -1,0 +1,337 @@
+"""What can be known of a model before it is trained."""
+import copy
+import os
+import os.path as osp
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlparse
+
+import torch
+from mmengine.config import Config
+from mmengine.device import is_cuda_available
+from mmengine.dist import get_world_size
+from mmengine.model import revert_sync_batchnorm
+from mmengine.runner.checkpoint import (get_deprecated_model_names,
+                                        get_external_models,
+                                        get_torchvision_models)
+from mmengine.structures import PixelData
+from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+
+from mmlpcam.models import CAMHead, CAMSegmentor, EdgeHead, find_cam_head
+
+_SIDE = 128  # of the image that goes through the model
+_ONE_VALUE = 'more than 1 value per channel'  # PyTorch's words
+_TIMEOUT = 5  # seconds for a server to answer
+_GONE = (404, 410)
+_OWN = ('mmseg.', 'mmlpcam.')
+
+
+class ModelCheck:
+    """A model as a config describes it, without its weights.
+
+    Args:
+        cfg (Config): Config of a run.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        model = copy.deepcopy(cfg.model)
+        if cfg.get('data_preprocessor') is not None:
+            model.setdefault('data_preprocessor', cfg.data_preprocessor)
+        self.model: nn.Module = MODELS.build(model)
+        self._syncs = is_cuda_available() and any(
+            isinstance(module, nn.SyncBatchNorm)
+            for module in self.model.modules())
+        self.model = revert_sync_batchnorm(self.model)
+        self._feats: Sequence[Tensor] = ()
+
+    def check_num_classes(self, classes: Sequence[str]) -> None:
+        """Compare the heads with the classes of the data.
+
+        Args:
+            classes (Sequence[str]): Classes with the background.
+
+        Raises:
+            ValueError: If a head has another number.
+        """
+        for name, head in self._heads():
+            number = getattr(head, 'num_classes', None)
+            if isinstance(number, int) and number != len(classes):
+                raise ValueError(
+                    f'num_classes of {name} ({type(head).__name__}) is '
+                    f'{number}, but the data have {len(classes)} classes, '
+                    f'with the background: {", ".join(classes)}. Set '
+                    f'model.{name}.num_classes={len(classes)}, or correct '
+                    'the classes of the dataset')
+
+    @torch.no_grad()
+    def check_heads(self) -> None:
+        """Compute features, and what the heads make of them.
+
+        Raises:
+            RuntimeError: If there are no features.
+            ValueError: If a head does not fit them.
+        """
+        if not isinstance(self.model, EncoderDecoder):
+            return
+        self.model.eval()
+        try:
+            self._feats = self.model.extract_feat(
+                torch.zeros(1, 3, _SIDE, _SIDE))
+        except Exception as error:
+            raise RuntimeError('backbone and neck do not work together: '
+                               f'{error}') from error
+        if isinstance(self._feats, Tensor):
+            self._feats = (self._feats, )
+        for name, head in self._heads():
+            if not hasattr(head, 'in_channels'):
+                continue
+            index = getattr(head, 'in_index', None)
+            try:
+                if isinstance(head, BaseDecodeHead):
+                    _check_channels(head, self._feats)
+                if isinstance(head, BaseDecodeHead | EdgeHead) and not \
+                        isinstance(head, BaseCascadeDecodeHead):
+                    head(self._feats)
+            except Exception as error:
+                if not self._is_known(head):
+                    continue
+                raise ValueError(
+                    f'model.{name} (in_channels={head.in_channels}' +
+                    (f', in_index={index}' if index is not None else '') +
+                    ') does not fit the features, whose channels are '
+                    f'{[each.shape[1] for each in self._feats]}: '
+                    f'{error}') from error
+
+    def check_batch(self, batch: Any, training: bool) -> None:
+        """Put real samples through the preprocessor.
+
+        Args:
+            batch (Any): What a loader gives.
+            training (bool): Whether it is a batch to train on.
+
+        Raises:
+            ValueError: If a classifier is to learn without image labels.
+        """
+        samples = batch.get('data_samples', []) if isinstance(batch,
+                                                              Mapping) else []
+        if training and any(
+                isinstance(head, CAMHead) for _, head in self._heads()):
+            for sample in samples:
+                if 'img_labels' not in sample.metainfo:
+                    raise ValueError(
+                        'the photos have no `img_labels`, which CAMHead '
+                        'learns from: wrap the dataset in ImageLabelDataset')
+        if hasattr(self.model, 'data_preprocessor'):
+            self.model.data_preprocessor(copy.deepcopy(batch), training)
+
+    def check_training(self, batch_size: int) -> None:
+        """Compute the losses of one batch of small empty images.
+
+        Args:
+            batch_size (int): Images of the smallest batch of a process.
+
+        Raises:
+            ValueError: If batch norm cannot take one image.
+            RuntimeError: If the losses cannot be computed.
+        """
+        if not isinstance(self.model, EncoderDecoder):
+            return
+        if self._syncs:
+            batch_size *= get_world_size()
+        batch_size = min(batch_size, 2)
+        samples = [
+            SegDataSample(
+                gt_sem_seg=PixelData(
+                    data=torch.zeros(1, _SIDE, _SIDE, dtype=torch.int64)),
+                metainfo=dict(
+                    img_labels=(0, ),
+                    img_shape=(_SIDE, _SIDE),
+                    ori_shape=(_SIDE, _SIDE),
+                    pad_shape=(_SIDE, _SIDE))) for _ in range(batch_size)
+        ]
+        self.model.train()
+        try:
+            with torch.no_grad():
+                self.model.loss(
+                    torch.zeros(batch_size, 3, _SIDE, _SIDE), samples)
+        except Exception as error:
+            if _ONE_VALUE in str(error):
+                raise ValueError(
+                    'a batch of one photo comes up in training, whose pooled '
+                    'features are one value for each channel, and batch norm '
+                    'takes two or more: set train_dataloader.batch_size to '
+                    'at least 2, and train_dataloader.drop_last=True if only '
+                    f'the last batch is that small ({error})') from error
+            # others may want more of a sample than is known here
+            if self._is_known():
+                raise RuntimeError('the losses cannot be computed: '
+                                   f'{error}') from error
+
+    def check_strides(self, hook_stride: int | None) -> None:
+        """Compare all settings of a stride with that of the features.
+
+        Args:
+            hook_stride (int, optional): That of PrototypeBankHook, if there
+                is one.
+
+        Raises:
+            TypeError: If prototypes are asked for, but there is no CAMHead.
+            ValueError: If a stride is another.
+        """
+        if not self._feats:
+            return
+        if hook_stride is not None:
+            feats = find_cam_head(self.model).local_features(self._feats)
+            _check_stride('`stride` of PrototypeBankHook', hook_stride, feats)
+        if isinstance(self.model, CAMSegmentor):
+            feats = find_cam_head(self.model).local_features(self._feats)
+            _check_stride('model.test_cfg.stride',
+                          self.model.test_cfg['stride'], feats)
+        for name, head in self._heads():
+            if isinstance(head, EdgeHead):
+                for i, stride in enumerate(head.strides):
+                    _check_stride(f'model.{name}.strides[{i}]', stride,
+                                  self._feats[i])
+
+    def _heads(self) -> Iterator[tuple[str, nn.Module]]:
+        """Yield all heads with the names that they have in the config."""
+        for name, module in self.model.named_children():
+            if 'head' not in name:
+                continue
+            if isinstance(module, nn.ModuleList):
+                for i, head in enumerate(module):
+                    yield f'{name}.{i}', head
+            else:
+                yield name, module
+
+    def _is_known(self, module: nn.Module | None = None) -> bool:
+        """Whether a module, or else the model, is of MMSeg or this package."""
+        modules = [module] if module is not None else [
+            self.model, *(head for _, head in self._heads())
+        ]
+        return all(type(each).__module__.startswith(_OWN) for each in modules)
+
+
+def _check_channels(head: BaseDecodeHead, feats: Sequence[Tensor]) -> None:
+    indices, wanted = head.in_index, head.in_channels
+    if isinstance(indices, int):
+        indices, wanted = [indices], [wanted]
+    if head.input_transform == 'resize_concat':
+        # BaseDecodeHead has added them up
+        wanted = [feats[i].shape[1] for i in indices]
+    for index, channels in zip(indices, wanted):
+        if not -len(feats) <= index < len(feats):
+            raise ValueError(f'there are {len(feats)} features, so none has '
+                             f'the in_index {index}')
+        if feats[index].shape[1] != channels:
+            raise ValueError(f'in_channels of feature {index} must be '
+                             f'{feats[index].shape[1]}')
+
+
+def _check_stride(name: str, stride: int, feats: Tensor) -> None:
+    cells = feats.shape[-1]
+    if -(-_SIDE // stride) != cells:
+        right = round(_SIDE / cells)
+        raise ValueError(
+            f'{name} is {stride}, but the features have the stride {right}: '
+            f'set it to {right}, or change strides and dilations of the '
+            'backbone')
+
+
+def check_weights(cfg: Config, task: str) -> None:
+    """Look for all weights that a run starts with.
+
+    Args:
+        cfg (Config): Its config.
+        task (str): 'train' or 'test'; a test needs no weights of parts of
+            the model.
+
+    Raises:
+        FileNotFoundError: If weights cannot be had.
+        ValueError: If a name of the model zoo is not known.
+    """
+    wanted = list(_pretrained(cfg.model, 'model')) if task == 'train' else []
+    if cfg.get('load_from'):
+        wanted.append(('load_from', cfg.load_from))
+    for name, source in dict.fromkeys(wanted):
+        _check_source(name, str(source))
+
+
+def _pretrained(node: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the weights in a model config, with the name of the setting."""
+    if isinstance(node, Mapping):
+        if node.get('type') in ('Pretrained', 'PretrainedInit') and isinstance(
+                node.get('checkpoint'), str):
+            yield f'{name}.checkpoint', node['checkpoint']
+        if isinstance(node.get('pretrained'), str):
+            yield f'{name}.pretrained', node['pretrained']
+        for key, value in node.items():
+            yield from _pretrained(value, f'{name}.{key}')
+    elif isinstance(node, list | tuple):
+        for i, value in enumerate(node):
+            yield from _pretrained(value, f'{name}.{i}')
+
+
+def _check_source(name: str, source: str) -> None:
+    url = _url(name, source)
+    if '://' not in url:
+        if not osp.isfile(url) or not os.access(url, os.R_OK):
+            raise FileNotFoundError(
+                f'{name}={source!r} '
+                f'{"cannot be read" if osp.exists(url) else "does not exist"}'
+                ': correct the path of the weights, which starts at the '
+                f'current folder {os.getcwd()!r}')
+        return
+    if not url.startswith(('http://', 'https://')):
+        return  # on a file system of its own
+    # as torch.hub.load_state_dict_from_url keeps them
+    cached = osp.join(torch.hub.get_dir(), 'checkpoints',
+                      osp.basename(urlparse(url).path))
+    if osp.isfile(cached):
+        return
+    try:
+        request = urllib.request.Request(url, method='HEAD')
+        urllib.request.urlopen(request, timeout=_TIMEOUT).close()  # noqa: S310
+    except urllib.error.HTTPError as error:
+        if error.code not in _GONE:
+            return  # it is there, but answers in its own way
+        reason = str(error)
+    except OSError as error:
+        reason = str(getattr(error, 'reason', error))
+    else:
+        return
+    raise FileNotFoundError(
+        f'{name}={source!r}: the weights cannot be had from {url} ({reason}), '
+        f'and are not in the cache. Fetch that file elsewhere and put it to '
+        f'{cached}, or give a file: {name}=FILE; {_without(name)} starts '
+        'without them')
+
+
+def _without(name: str) -> str:
+    """Say which setting leaves weights out."""
+    return f'{name.removesuffix(".checkpoint")}=None'
+
+
+def _url(name: str, source: str) -> str:
+    """Look names of the model zoos up."""
+    scheme, _, model = source.partition('://')
+    if scheme in ('torchvision', 'modelzoo'):
+        known = get_torchvision_models()
+    elif scheme in ('open-mmlab', 'openmmlab'):
+        known = get_external_models()
+        model = get_deprecated_model_names().get(model, model)
+    else:
+        return source
+    if model not in known:
+        raise ValueError(
+            f'{name}={source!r}: there is no {model!r} in the list of '
+            f'{scheme}, which has, for example, {", ".join(sorted(known)[:5])}'
+        )
+    return known[model]

@@ -1,0 +1,182 @@
+"""All checks of the runs to come, in their order."""
+import copy
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dist import all_gather_object
+from mmengine.registry import DefaultScope
+
+from ..hooks import PrototypeBankHook
+from .common import LATER, named, texts
+from .data import (build_split, check_evaluator, same_classes, smallest_batch,
+                   warn_of_tags)
+from .model import ModelCheck, check_weights
+from .settings import (build_hooks, check_bank, check_groups, check_names,
+                       check_training)
+
+_STAGE = 'stage://'
+_NUM_SAMPLES = 2  # that are loaded
+
+
+class Run(NamedTuple):
+    """A run to look at.
+
+    Args:
+        name (str): Name of the stage; '' for a run without stages.
+        task (str): 'train' or 'test'.
+        cfg (Config): Its config. It may refer to files of earlier stages.
+    """
+    name: str
+    task: str
+    cfg: Config
+
+
+def preflight(runs: Sequence[Run]) -> None:
+    """Meet what cannot work before the first run rather than hours later.
+
+    Builds the datasets, pipelines, loaders, hooks, metrics and models of all
+    runs, loads two samples and passes small images through each model.
+    Nothing is written, and all random number generators are left as they
+    were.
+
+    All ranks take part: an error of one is an error of all.
+
+    Args:
+        runs (Sequence[Run]): The runs that are still to do, in their order.
+
+    Raises:
+        FileNotFoundError: If a file, a folder or weights are missing.
+        TypeError: If there is an argument that is not known.
+        RuntimeError: If a sample cannot be loaded, or a model cannot learn.
+        ValueError: If anything else cannot work.
+    """
+    error: Exception | None = None
+    with _same_random_numbers():
+        try:
+            _check_runs(runs)
+        except Exception as found:
+            error = found
+    messages = all_gather_object(None if error is None else str(error))
+    if error is not None:
+        raise error
+    for message in messages:
+        if message is not None:
+            raise RuntimeError(f'another process stops: {message}')
+
+
+@contextmanager
+def _same_random_numbers() -> Iterator[None]:
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
+
+
+def _check_runs(runs: Sequence[Run]) -> None:
+    classes: dict[str, tuple[str, ...] | None] = {}
+    for run in runs:
+        with named(f'stage {run.name!r}' if run.name else ''), \
+                DefaultScope.overwrite_default_scope(
+                    run.cfg.get('default_scope', 'mmseg')):
+            own = _check_run(run)
+            for text in texts([
+                    run.cfg.get(f'{split}_dataloader')
+                    for split in ('train', 'val', 'test')
+            ]):
+                parent = _stage_of(text)
+                if own and classes.get(parent) and len(own) != len(
+                        classes[parent]):
+                    raise ValueError(
+                        f'it learns from the labels of stage {parent!r}, '
+                        f'which has other classes: {list(classes[parent])}, '
+                        f'but here they are {list(own)}')
+            classes[run.name] = own
+
+
+def _check_run(run: Run) -> tuple[str, ...] | None:
+    """Check a run and return its classes."""
+    cfg = copy.deepcopy(run.cfg)
+    cfg._cfg_dict = _mark(cfg._cfg_dict)
+    if _stage_of(str(run.cfg.get('load_from'))):
+        cfg.load_from = None
+        starts = True
+    else:
+        starts = bool(cfg.get('load_from') or cfg.get('resume'))
+    check_groups(cfg, run.task)
+    check_names(cfg)
+    hooks = build_hooks(cfg)
+    names = ('train', 'val') if run.task == 'train' else ('test', )
+    splits = {
+        name: build_split(cfg, name)
+        for name in names if cfg.get(f'{name}_dataloader')
+    }
+    datasets = {
+        f'{name}_dataloader': split.dataset
+        for name, split in splits.items()
+    }
+    stride = None
+    if run.task == 'train':
+        by_iter, end = check_training(cfg)
+        for name, hook in hooks.items():
+            if isinstance(hook, PrototypeBankHook):
+                with named('PrototypeBankHook'):
+                    check_bank(cfg, hook, hooks, by_iter, end, starts)
+                    if not any(
+                            text.startswith(LATER)
+                            for text in texts(hook.builder.dataset)):
+                        datasets[name] = hook.builder.prepare()
+                    stride = hook.builder.stride
+        warn_of_tags(splits['train'].dataset)
+    for name, split in splits.items():
+        if name != 'train':
+            check_evaluator(cfg, name, split)
+    classes = same_classes(datasets)
+    check_weights(cfg, run.task)
+    with named('model'):
+        model = ModelCheck(cfg)
+    if classes is not None:
+        model.check_num_classes(classes)
+    model.check_heads()
+    for name, split in splits.items():
+        if split.ready:
+            with named(f'{name}_dataloader'):
+                number = min(
+                    len(split.dataset), _NUM_SAMPLES, split.loader.batch_size
+                    or _NUM_SAMPLES)
+                batch = split.loader.collate_fn(
+                    [split.dataset[i] for i in range(number)])
+                model.check_batch(batch, name == 'train')
+    model.check_strides(stride)
+    if run.task == 'train':
+        with named('train_dataloader'):
+            smallest = smallest_batch(splits['train'])
+        model.check_training(smallest)
+    return classes
+
+
+def _stage_of(text: str) -> str | None:
+    """Return the stage that a text refers to."""
+    if not text.startswith(_STAGE):
+        return None
+    return text.removeprefix(_STAGE).partition('/')[0]
+
+
+def _mark(node: Any) -> Any:
+    """Mark the files of other stages, which are not there yet."""
+    if isinstance(node, dict):
+        for key in list(node):
+            node[key] = _mark(node[key])
+        return node
+    if isinstance(node, list | tuple):
+        return type(node)(_mark(value) for value in node)
+    if isinstance(node, str) and node.startswith(_STAGE):
+        return LATER + node.removeprefix(_STAGE)
+    return node
