@@ -52,7 +52,7 @@ test: lint
 test-slow: $(VENV)/ready
 	$(BIN)/python -m pytest -m slow
 
-## test-fuzz: 3,000 generated inputs of all formats, with a table at the end
+## test-fuzz: 3,500 generated inputs of all formats, with a table at the end
 test-fuzz: $(VENV)/ready
 	$(BIN)/python -m pytest tests/fuzz
 

@@ -56,7 +56,7 @@ def make_manifest(room: Room) -> Case:
     path = writer.manifest_file
     before = json.loads(path.read_bytes())
     data, what = path.read_bytes(), 'plain'
-    if room.rng.random() < .95:
+    if room.rng.random() < .85:
         data, what = _damaged_json(room, data)
     path.write_bytes(data)
     says = parse_json(data, dict)
@@ -142,7 +142,7 @@ def make_stage(room: Room) -> Case:
     path = folder / 'stage.json'
     before = json.loads(path.read_bytes())
     data, what = path.read_bytes(), 'plain'
-    if room.rng.random() < .95:
+    if room.rng.random() < .85:
         data, what = _damaged_json(room, data)
     path.write_bytes(data)
     says = parse_json(data, dict)

@@ -3,11 +3,16 @@
 A failed case is named by its id: `pytest tests/fuzz -k csv-0017` runs the
 same bytes again. MMLPCAM_FUZZ_SEED draws others.
 """
+import importlib
 import shutil
 
 import pytest
-from fuzz import arrays, labels, pictures, state, tables  # noqa: F401
 from fuzz.core import FORMATS, READ, REFUSED, SEED, run_case
+
+# they register their formats
+for module in ('arrays', 'boxes', 'checkpoints', 'labels', 'pictures', 'state',
+               'tables', 'vectors'):
+    importlib.import_module(f'fuzz.{module}')
 
 CASES = [
     pytest.param(
