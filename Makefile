@@ -7,10 +7,11 @@ TORCH := torch==2.13.0
 DEMO := configs/lpcam/deeplabv3_parts.py
 DEMO_DATA := data/parts
 DEMO_DIR := work_dirs/demo
+QUICK := not slow and not fuzz and not kill
 # Warnings of other packages at import would drown the output.
 export PYTHONWARNINGS := ignore
 
-.PHONY: demo demo-full test test-slow test-upstream lint format benchmark clean
+.PHONY: demo demo-full test test-slow test-fuzz test-kill test-upstream lint format benchmark clean
 
 $(VENV)/ready: pyproject.toml setup.py requirements/runtime.txt requirements/mm.txt requirements/tests.txt
 	$(PYTHON) -m venv $(VENV)
@@ -45,16 +46,25 @@ demo-full: $(VENV)/ready
 
 ## test: lint and all quick tests
 test: lint
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m '$(QUICK)'
 
 ## test-slow: whole chains, with interruption and on two processes
 test-slow: $(VENV)/ready
 	$(BIN)/python -m pytest -m slow
 
+## test-fuzz: 3,500 generated inputs of all formats, with a table at the end
+test-fuzz: $(VENV)/ready
+	$(BIN)/python -m pytest tests/fuzz
+
+## test-kill: 100 random kills of three chains, and 4 while a checkpoint is
+## written; what is left must equal an unbroken run
+test-kill: $(VENV)/ready
+	$(BIN)/python -m pytest -m kill
+
 ## test-upstream: all quick tests with the original OpenMMLab packages; the
 ## first time compiles the operators of mmcv (11 minutes on two cores)
 test-upstream: $(UPSTREAM)/ready
-	$(UPSTREAM)/bin/python -m pytest -m 'not slow'
+	$(UPSTREAM)/bin/python -m pytest -m '$(QUICK)'
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

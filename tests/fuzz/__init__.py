@@ -1,0 +1,1 @@
+"""A campaign of damaged and unusual inputs; see `core`."""
