@@ -56,8 +56,10 @@ def test_what_works_passes_and_leaves_no_trace(classifier, tmp_path):
         torch.manual_seed(3)
         if looked:
             check(classifier)
-        draws.append((random.random(), np.random.rand(), torch.rand(
-            ()).item()))  # noqa: NPY002
+        draws.append((
+            random.random(),
+            np.random.rand(),  # noqa: NPY002
+            torch.rand(()).item()))
     assert draws[0] == draws[1]
     assert sorted(tmp_path.rglob('*')) == before
 

@@ -261,7 +261,8 @@ def check_weights(cfg: Config, task: str) -> None:
     if cfg.get('load_from'):
         wanted.append(('load_from', cfg.load_from))
     for name, source in dict.fromkeys(wanted):
-        _check_source(name, str(source))
+        if not str(source).startswith(LATER):  # an earlier stage writes it
+            _check_source(name, str(source))
 
 
 def _pretrained(node: Any, name: str) -> Iterator[tuple[str, str]]:
