@@ -22,6 +22,8 @@ from PIL import Image
 import mmlpcam  # noqa: F401, registers its components
 
 REPO = Path(__file__).resolve().parents[1]
+# Programs that tests start; the search for examples would import them here.
+collect_ignore = ['test_tools/ranks.py', 'kill/chain.py']
 
 # Several threads cost more than they bring at these sizes.
 torch.set_num_threads(1)

@@ -43,7 +43,7 @@ class ImageLabelDataset(SegDatasetWrapper):
         TypeError: ``labels`` is neither of the above.
         ValueError: Class 0 is not the background, the dataset has no image,
             the source does not know an image or a class, or no image has a
-            label: prediction without labels needs no such wrapper.
+            label though the dataset has ``test_mode=False``.
 
     Example:
         >>> train = dict(
@@ -102,7 +102,9 @@ class ImageLabelDataset(SegDatasetWrapper):
                     f'for image {image_id!r}; expected a tuple of indices in '
                     f'[0, {num_classes}).')
             counts[list(found)] += 1
-        if not counts.any():
+        # of a test, all images may well show the background alone
+        is_test = all(leaf.test_mode for leaf in self._leaf_datasets)
+        if not counts.any() and not is_test:
             raise ValueError(
                 f'ImageLabelDataset: none of {len(images)} images has a '
                 f'label in {self.source!r}: nothing can be learnt or mapped. '

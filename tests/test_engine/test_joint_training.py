@@ -460,12 +460,12 @@ def test_report(job):
     with pytest.raises(ValueError, match='wait until the warm-up is over'):
         draw(cfg, run, 2, [])
     job.train()
-    panel = draw(cfg, run, 2, [.3])
+    panel, _ = draw(cfg, run, 2, [.3])
     assert panel.ndim == 3 and panel.shape[2] == 3
-    more = draw(cfg, run, 4, [.3])
+    more, _ = draw(cfg, run, 4, [.3])
     assert more.shape[0] > panel.shape[0] and more.shape[1] == panel.shape[1]
     # a column for a threshold
-    assert draw(cfg, run, 2, []).shape[1] < panel.shape[1]
+    assert draw(cfg, run, 2, [])[0].shape[1] < panel.shape[1]
     cfg.custom_hooks = []
     with pytest.raises(ValueError, match='neither stages nor'):
         draw(cfg, run, 2, [])

@@ -6,7 +6,6 @@ import torch
 from mmseg.registry import DATASETS
 from sklearn.metrics import roc_curve
 
-from mmlpcam.datasets import SegDatasetWrapper
 from mmlpcam.evaluation import (CAMIoUMetric, LabelQuality, ThresholdSweep,
                                 find_maps, load_scored_maps, sweep_thresholds,
                                 threshold_grid)
@@ -306,18 +305,6 @@ def test_maps_of_another_size(voc_mini, tmp_path):
             ValueError,
             match=r'000001\.npz holds .* \(40, 48\) .* \(48, 40\)'):
         next(load_scored_maps(dataset, tmp_path / 'maps'))
-
-
-def test_reduce_zero_label_is_honoured(voc_mini, tmp_path):
-    """Masks are what the pipeline makes of them."""
-    cfg = voc_mini.dataset(with_masks=True)['dataset']
-    cfg.update(
-        reduce_zero_label=True, metainfo=dict(classes=('cat', 'dog', 'bird')))
-    dataset = SegDatasetWrapper(cfg)
-    maps = ActivationMaps((), [torch.ones(0, 2, 2)], voc_mini.sizes[0], 32)
-    maps.save(tmp_path / f'{voc_mini.image_ids[0]}.npz')
-    _, truth = next(load_scored_maps(dataset, tmp_path))
-    assert set(truth.unique().tolist()) == {0, 255}
 
 
 # --- errors ---------------------------------------------------------------

@@ -319,7 +319,7 @@ def photo(name, array):
     (photo('masks/p02.png', np.zeros((4, 4))), ('--masks', 'masks'),
      'masks/p02.png is (4, 4), photos/p02.jpg is (24, 20)'),
     (photo('masks/p02.png', np.full((20, 24), 4)), ('--masks', 'masks'),
-     'value 4 is out of range; expected 0 (background), 1 to 3'),
+     'masks/p02.png has 4\'. Expected 0 (background) to 3'),
     (photo('masks/x.png', np.zeros(
         (4, 4))), ('--masks', 'masks'), '1 of 5 masks in'),
     (photo('few/p00.png', np.zeros((20, 24))),

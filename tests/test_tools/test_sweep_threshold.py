@@ -12,6 +12,7 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from mmlpcam.evaluation import CAMIoUMetric, PseudoLabelWriter
+from mmlpcam.utils.masks import read_index_mask, write_index_mask
 from mmlpcam.visualization import Curve, draw_curves
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'sweep_threshold.py'
@@ -135,12 +136,15 @@ def test_own_grid_that_is_too_narrow(sweep, config, labels, capsys):
     assert all(f'|      {thr:.2f} |' in text for thr in (.9, .92, .94))
 
 
-def test_images_without_foreground_give_strict_json(sweep, config, labels):
+def test_images_without_foreground_give_strict_json(sweep, config, labels,
+                                                    voc_mini):
 
     def refuse(name):
         raise ValueError(f'{name} is no JSON')
 
-    # the fourth image has no label
+    # the fourth image has no label; one with 0 and 255 alone is refused
+    mask = voc_mini.root / f'SegmentationClass/{voc_mini.image_ids[3]}.png'
+    write_index_mask(mask, np.zeros_like(read_index_mask(mask)))
     options = ['--cfg-options', 'test_dataloader.dataset.dataset.indices=[3]']
     assert sweep(config, labels, *options) == 0
     report = json.loads(

@@ -25,6 +25,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmlpcam.models import CAMHead, CAMSegmentor, EdgeHead, find_cam_head
+from .common import LATER
 
 _SIDE = 128  # of the image that goes through the model
 _ONE_VALUE = 'more than 1 value per channel'  # PyTorch's words
