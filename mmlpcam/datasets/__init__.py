@@ -5,11 +5,12 @@ from .indexed import check_shared_masks, indexed
 from .label_sources import (COCOJSONLabels, CSVLabels, FolderLabels,
                             ImageLabelSource, JSONLabels, MaskLabels,
                             NPYLabels, VOCXMLLabels)
+from .nested import nested_datasets
 from .parts import PartsDataset
 from .photo_folder import PhotoFolderDataset
 from .pseudo_label_dataset import PseudoLabelDataset
 from .transforms import LoadPhoto, LoadPseudoLabel, RandomCanvasCrop
-from .wrappers import SegDatasetWrapper, check_files, nested_datasets
+from .wrappers import SegDatasetWrapper, check_files
 
 __all__ = [
     'BACKGROUND_NAMES', 'COCOJSONLabels', 'COCOObjectsDataset', 'CSVLabels',

@@ -1,8 +1,9 @@
 """One numbering of images, whatever is wrapped around a dataset."""
 from typing import Any
 
+from .nested import nested_datasets
 from .pseudo_label_dataset import PseudoLabelDataset
-from .wrappers import SegDatasetWrapper, nested_datasets
+from .wrappers import SegDatasetWrapper
 
 
 def indexed(dataset: Any) -> SegDatasetWrapper:

@@ -8,8 +8,9 @@ from mmseg.registry import DATASETS
 from mmlpcam.utils import check_no_stage
 from mmlpcam.utils.names import listed
 from .file_checks import MAX_CLASSES, check_masks
+from .nested import has_transform
 from .transforms import LoadPseudoLabel
-from .wrappers import SegDatasetWrapper, has_transform
+from .wrappers import SegDatasetWrapper
 
 
 @DATASETS.register_module()

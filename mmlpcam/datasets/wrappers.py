@@ -11,6 +11,7 @@ from mmseg.registry import DATASETS
 
 from .file_checks import (MAX_CLASSES, check_images, check_masks,
                           check_num_classes)
+from .nested import has_transform, nested_datasets, no_image
 
 # NumPy's words where BaseDataset serialises an empty list.
 _EMPTY = 'at least one array to concatenate'
@@ -72,41 +73,6 @@ def num_mask_values(leaf: BaseDataset) -> int:
     if leaf.label_map:  # from the classes of its kind to those chosen
         return len(leaf.label_map)
     return len(classes) + bool(leaf.reduce_zero_label)
-
-
-def nested_datasets(dataset: Any) -> Iterator[Any]:
-    """Yield a dataset and all those inside it.
-
-    Args:
-        dataset (Any): Dataset, wrapper or concatenation.
-
-    Yields:
-        Any: The outermost ones first.
-    """
-    yield dataset
-    inner = list(getattr(dataset, 'datasets', []))
-    if hasattr(dataset, 'dataset'):
-        inner.append(dataset.dataset)
-    for each in inner:
-        yield from nested_datasets(each)
-
-
-def has_transform(pipeline: Any, kind: type) -> bool:
-    """Say if a transform, or one nested in it, is of a kind.
-
-    Args:
-        pipeline (Any): Transform, list of them, or Compose.
-        kind (type): Class of transforms.
-
-    Returns:
-        bool: Whether there is one.
-    """
-    if isinstance(pipeline, kind):
-        return True
-    if isinstance(pipeline, list | tuple):
-        return any(has_transform(item, kind) for item in pipeline)
-    # Compose, RandomApply and the like; RandomChoice holds lists of Compose
-    return has_transform(getattr(pipeline, 'transforms', ()), kind)
 
 
 @DATASETS.register_module()
@@ -206,7 +172,7 @@ class SegDatasetWrapper:
         images: dict[str, str] = {}
         self._image_ids = _index(self.dataset, images)
         if not self._image_ids:
-            raise ValueError(_no_image(self.dataset))
+            raise ValueError(no_image(self.dataset))
         self._images = images
         self._prepare(images)
         self._fully_initialized = True
@@ -244,7 +210,7 @@ class SegDatasetWrapper:
     def _raise_if_empty(error: ValueError, dataset: Any) -> None:
         """Put the failure of an empty ``BaseDataset`` into words."""
         if _EMPTY in str(error):
-            raise ValueError(_no_image(dataset)) from error
+            raise ValueError(no_image(dataset)) from error
 
     def _chain(self, idx: int) -> list[Any]:
         """Return the datasets that sample ``idx`` comes through."""
@@ -411,27 +377,10 @@ def _index(dataset: Any, images: dict[str, str]) -> list[str]:
 def _relative_id(path: str, prefix: str | None) -> str:
     """Return the image id of a path."""
     relative = osp.relpath(path, prefix) if prefix else osp.basename(path)
-    if relative.split(osp.sep, 1)[0] == osp.pardir:  # not in the image folder
-        relative = osp.basename(path)
+    if relative.split(osp.sep, 1)[0] == osp.pardir:
+        raise ValueError(
+            f'image {path!r} lies outside of data_prefix[\'img_path\']='
+            f'{prefix!r}: its labels and masks would lie outside of their '
+            'folders too. Correct the list, or set img_path to a folder '
+            'above all images.')
     return osp.splitext(relative)[0].replace(osp.sep, '/')
-
-
-def _no_image(dataset: Any) -> str:
-    """Say where a dataset without images looked for them."""
-    found = []
-    stack = [dataset]
-    while stack:
-        node = stack.pop()
-        fields = node if isinstance(node, dict) else vars(node)
-        stack.extend(fields.get('datasets') or [])
-        if fields.get('dataset') is not None:
-            stack.append(fields['dataset'])
-        elif 'datasets' not in fields:
-            found.append(', '.join(f'{key}={fields.get(key)!r}'
-                                   for key in ('ann_file', 'data_root',
-                                               'data_prefix', 'img_suffix',
-                                               'indices') if fields.get(key)))
-    return ('the dataset has no image. It looked in '
-            f'{" and in ".join(found)}. Check that the list is not empty, '
-            'that the image folder is right, and that img_suffix is the '
-            'extension of the images.')

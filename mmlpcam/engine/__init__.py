@@ -11,7 +11,8 @@ from .mixed_precision import CPUAmpOptimWrapper, has_amp, init_amp, use_amp
 from .preflight import Run, preflight
 from .prototype_builder import PrototypeBuilder, draw_images
 from .pseudo_label_loop import PseudoLabelLoop, model_digest
-from .stage import Stage, drop_training
+from .stage import Stage
+from .stage_inputs import drop_training
 from .staged_runner import StagedRunner
 
 __all__ = [

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.dist import barrier
-from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
@@ -22,9 +21,11 @@ from .checkpoints import last_checkpoint
 from .contents import ContentReader, content_changes
 from .distributed import init_distributed
 from .mixed_precision import init_amp
-from .stage_inputs import (PREFIX, Input, comparable, find_inputs, list_files,
-                           references, relevant_cfg, walk)
-from .stage_state import changed_keys, digest_of, read_details, read_state
+from .stage_inputs import (PREFIX, Input, comparable, drop_training,
+                           find_inputs, list_files, references, relevant_cfg,
+                           walk)
+from .stage_state import (LastMetrics, changed_keys, digest_of, read_details,
+                          read_state)
 
 
 class Stage:
@@ -131,7 +132,7 @@ class Stage:
         init_distributed(cfg)
         init_amp(cfg)
         was_started = on_main_process(self._start)
-        metrics = _LastMetrics()
+        metrics = LastMetrics()
         if self.task == 'train':
             checkpoint = last_checkpoint(self.work_dir)
             cfg.resume = checkpoint is not None
@@ -384,36 +385,3 @@ class Stage:
                 },
                 outputs=outputs or {},
                 metrics=metrics or {}))
-
-
-class _LastMetrics(Hook):
-    """Remember what the last evaluation of a run returned."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, float] = {}
-
-    def _keep(self, metrics: dict | None) -> None:
-        self.values = {
-            key: float(value)
-            for key, value in (metrics or {}).items()
-        }
-
-    def after_val_epoch(self, runner, metrics=None) -> None:
-        self._keep(metrics)
-
-    def after_test_epoch(self, runner, metrics=None) -> None:
-        self._keep(metrics)
-
-
-def drop_training(cfg: Config) -> None:
-    """Take out of a config what a test does not need.
-
-    It may refer to stages, and MMEngine's runner insists on all or none.
-
-    Args:
-        cfg (Config): Config to change in place.
-    """
-    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper',
-                'param_scheduler', 'val_dataloader', 'val_cfg',
-                'val_evaluator'):
-        cfg.pop(key, None)

@@ -205,3 +205,17 @@ def _last_key(name: str) -> str:
     """Return the last part of a dotted name that is no number."""
     return next(
         (part for part in reversed(name.split('.')) if not part.isdigit()), '')
+
+
+def drop_training(cfg: Config) -> None:
+    """Take out of a config what a test does not need.
+
+    It may refer to stages, and MMEngine's runner insists on all or none.
+
+    Args:
+        cfg (Config): Config to change in place.
+    """
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper',
+                'param_scheduler', 'val_dataloader', 'val_cfg',
+                'val_evaluator'):
+        cfg.pop(key, None)

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mmengine.hooks import Hook
+
 from mmlpcam.utils import read_json
 
 _STATE_SHAPE = dict(
@@ -86,3 +88,24 @@ def changed_keys(old: Any, new: Any, prefix: str = '') -> list[str]:
                 old.get(key), new.get(key), f'{prefix}.{key}')
         ]
     return [] if old == new else [prefix.lstrip('.') or 'everything']
+
+
+class LastMetrics(Hook):
+    """Remember what the last evaluation of a run returned."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, float] = {}
+
+    def _keep(self, metrics: dict | None) -> None:
+        self.values = {
+            key: float(value)
+            for key, value in (metrics or {}).items()
+        }
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        """Keep the scores of a validation."""
+        self._keep(metrics)
+
+    def after_test_epoch(self, runner, metrics=None) -> None:
+        """Keep the scores of a test."""
+        self._keep(metrics)

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS, HOOKS, MODELS
 from PIL import Image
 
+from mmlpcam.converters.photo_project import classifier_epochs
 from mmlpcam.datasets import check_files
 from mmlpcam.engine import StagedRunner
 
@@ -189,8 +190,8 @@ def test_classes_give_the_mask_values(photos, make):
 
 
 def test_length_of_the_training(photos, make):
-    epochs = TOOL_NAMES['classifier_epochs']
-    assert [epochs('base', n) for n in (10, 1000, 10**6)] == [100, 24, 5]
+    assert [classifier_epochs('base', n)
+            for n in (10, 1000, 10**6)] == [100, 24, 5]
     assert make('--size', 'small')[0] == 0
     assert photos.config('classifier').train_cfg.max_epochs == 20
 
