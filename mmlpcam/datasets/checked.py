@@ -4,6 +4,7 @@ import os.path as osp
 from mmengine.fileio import list_from_file
 from mmseg.datasets import BaseSegDataset
 
+from mmlpcam.utils import reading
 from mmlpcam.utils.names import check_inside
 
 
@@ -33,7 +34,9 @@ class CheckedSegDataset(BaseSegDataset):
         self.check_paths()
         if self.ann_file and not self.backend_args:
             folder = self.data_prefix.get('img_path') or '.'
-            for name in list_from_file(self.ann_file):
+            with reading(self.ann_file, 'list of images in UTF-8'):
+                names = list_from_file(self.ann_file)
+            for name in names:
                 if name.strip():
                     check_inside(folder, name.strip(), self.ann_file)
         return super().load_data_list()

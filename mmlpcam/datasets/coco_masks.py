@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mmlpcam.utils import reading
 from mmlpcam.utils.masks import read_index_mask, write_index_mask
 from mmlpcam.utils.names import check_inside
 from mmlpcam.utils.parallel import Track, parallel_map, write_missing
@@ -71,14 +72,8 @@ def read_instances(ann_file: str | Path) -> list[COCOImage]:
         ValueError: It is no instances file of the 80 object categories, or
             two images would share a mask file.
     """
-    try:
-        with open(ann_file, encoding='utf-8') as file:
-            return _images(json.load(file))
-    except KeyError as error:
-        raise ValueError(f'{ann_file}: expected a COCO instances file, but '
-                         f'{error} is missing') from error
-    except ValueError as error:  # JSON's own error is one, too
-        raise ValueError(f'{ann_file}: {error}') from error
+    with reading(ann_file, 'COCO instances file'):
+        return _images(json.loads(Path(ann_file).read_text(encoding='utf-8')))
 
 
 def _images(data: Any) -> list[COCOImage]:

@@ -5,6 +5,7 @@ from typing import Any
 from mmengine.fileio import list_dir_or_file, list_from_file
 from mmseg.registry import DATASETS
 
+from mmlpcam.utils import reading
 from mmlpcam.utils.names import listed
 from .checked import CheckedSegDataset
 from .label_sources.base import PHOTO_SUFFIXES, composed
@@ -121,7 +122,9 @@ class PhotoFolderDataset(CheckedSegDataset):
 
     def _read_list(self, photos: dict[str, str]) -> list[str]:
         """Return the ids of ``ann_file``."""
-        lines = list_from_file(self.ann_file, backend_args=self.backend_args)
+        with reading(self.ann_file, 'list of images in UTF-8'):
+            lines = list_from_file(
+                self.ann_file, backend_args=self.backend_args)
         lines = [line for line in lines if line.strip()]
         ids = {composed(image_id): image_id for image_id in photos}
         image_ids = [

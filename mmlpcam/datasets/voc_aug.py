@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from scipy.io import loadmat
 
-from mmlpcam.utils.files import atomic_path
+from mmlpcam.utils.files import atomic_path, reading
 from mmlpcam.utils.masks import read_index_mask, write_index_mask
 from mmlpcam.utils.names import check_inside, listed
 from mmlpcam.utils.parallel import Track, parallel_map, write_missing
@@ -61,7 +61,8 @@ def read_splits(voc_dir: str | Path,
                 'VOCdevkit/VOC2012, the one of SBD benchmark_RELEASE/dataset')
     splits = {}
     for name, file in zip(SPLIT_SIZES, files):
-        splits[name] = file.read_text().split()
+        with reading(file, 'list of images in UTF-8'):
+            splits[name] = file.read_text(encoding='utf-8').split()
         for image_id in splits[name]:
             check_inside(Path(voc_dir, MASK_FOLDER), image_id, str(file))
     return splits
@@ -100,7 +101,8 @@ def write_list(voc_dir: str | Path,
     """
     path = Path(voc_dir, LIST_FILE)
     if path.exists():
-        found = path.read_text().split()
+        with reading(path, 'list of images in UTF-8'):
+            found = path.read_text(encoding='utf-8').split()
         if sorted(found) == ids:
             return False
         if not overwrite:

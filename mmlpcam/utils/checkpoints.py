@@ -146,6 +146,7 @@ def _statistic(owner: type, name: str) -> Callable:
 
 
 def _load(file: BinaryIO, name: str, map_location: Any) -> Any:
+    _check_sums(file, name)
     try:
         with torch.serialization.safe_globals(safe_globals()):
             content = torch.load(
@@ -178,6 +179,19 @@ def _load(file: BinaryIO, name: str, map_location: Any) -> Any:
         # a config of old versions, which MMEngine's runner would execute
         content['meta'].pop('config', None)
     return content
+
+
+def _check_sums(file: BinaryIO, name: str) -> None:
+    """Refuse a damaged archive, whose check sums PyTorch does not look at."""
+    if zipfile.is_zipfile(file):
+        try:
+            with zipfile.ZipFile(file) as archive:
+                damaged = archive.testzip()
+        except Exception as error:  # of a damaged table of contents
+            raise _broken(name, error) from error
+        if damaged is not None:
+            raise _broken(name, ValueError(f'{damaged} was changed'))
+    file.seek(0)
 
 
 def _is_pickle(file: BinaryIO) -> bool:

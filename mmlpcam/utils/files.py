@@ -39,6 +39,8 @@ def reading(path: str | os.PathLike,
         if str(path) in str(error) and type(error) is ValueError:
             raise  # a reader that is called by another one
         text = str(error) or type(error).__name__
+        if isinstance(error, KeyError):
+            text += ' is missing'
         raise ValueError(
             f'{path} is no valid {what} ({text}): {advice}') from error
 

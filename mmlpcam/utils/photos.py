@@ -92,6 +92,9 @@ def decode_photo(content: bytes) -> np.ndarray:
         turn = orientation(image)
         if image.format == 'TIFF' and turn != 1:
             return _decode_turned_tiff(image)
+        if image.format == 'JPEG' and image.mode in ('L', 'RGB'):
+            # the same pixels as OpenCV's, which reads damaged files as well
+            return _upright(_bgr(image), turn)
         photo = cv2.imdecode(
             np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR
             | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -131,7 +134,11 @@ def _decode_turned_tiff(image: Image.Image) -> np.ndarray:
     if max(image.tag_v2.get(_BITS_TAG, (1, ))) > 8:
         raise ValueError('a TIFF of 16 bits with an orientation cannot be '
                          'decoded: save it upright')
-    image.load()  # Pillow turns TIFFs itself
+    return _bgr(image)  # Pillow turns TIFFs itself
+
+
+def _bgr(image: Image.Image) -> np.ndarray:
+    image.load()
     return np.ascontiguousarray(np.asarray(image.convert('RGB'))[..., ::-1])
 
 

@@ -83,7 +83,7 @@ def test_errors_about_other_files_are_left_alone(tmp_path):
     (BadZipFile('not a zip file'), 'not a zip file'),
     (RecursionError('too deep'), 'too deep'),
     (EOFError(), 'EOFError'),
-    (KeyError('wh'), "'wh'"),
+    (KeyError('wh'), "'wh' is missing"),
     (ValueError('bad'), 'bad'),
 ])
 def test_reading_names_the_file(error, text):

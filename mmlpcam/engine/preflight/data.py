@@ -30,7 +30,7 @@ class Split(NamedTuple):
         loader (DataLoader): Its loader, or one of that form around numbers.
         whole (bool): Whether the images are known.
         ready (bool): Whether samples can be loaded: no file of an earlier
-            stage is missing.
+            stage is missing, and no mask is made while training runs.
     """
     dataset: Any
     loader: DataLoader
@@ -85,7 +85,11 @@ def build_split(cfg: Config, split: str) -> Split:
                 dataset if whole else range(1 << 20)
             },
             seed=0)
-    return Split(dataset, built, whole, not num_later)
+    # joint training makes its masks while it runs
+    waits = any(
+        isinstance(each, PseudoLabelDataset) and each.label_dir is None
+        for each in nested_datasets(dataset))
+    return Split(dataset, built, whole, not num_later and not waits)
 
 
 def _lazy(node: Any) -> Any:
