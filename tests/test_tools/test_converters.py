@@ -359,7 +359,8 @@ def test_coco_files_that_do_not_fit(tiny_coco, run_coco):
             read_instances(tiny_coco.ann_file)
     for text, message in (('[]', 'expected a COCO instances file.*got list'),
                           ('{}', "'categories' is missing"),
-                          ('{"a"', 'instances_train2014.json is no.*Expecting')):
+                          ('{"a"',
+                           'instances_train2014.json is no.*Expecting')):
         tiny_coco.ann_file.write_text(text)
         with pytest.raises(ValueError, match=message):
             read_instances(tiny_coco.ann_file)
