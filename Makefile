@@ -8,6 +8,8 @@ DEMO := configs/lpcam/deeplabv3_parts.py
 DEMO_DATA := data/parts
 DEMO_DIR := work_dirs/demo
 QUICK := not slow and not fuzz and not kill
+# processes that share the tests, a file at a time; each takes about 1 GiB
+WORKERS ?= 2
 # Warnings of other packages at import would drown the output.
 export PYTHONWARNINGS := ignore
 
@@ -46,7 +48,7 @@ demo-full: $(VENV)/ready
 
 ## test: lint and all quick tests
 test: lint
-	$(BIN)/python -m pytest -m '$(QUICK)'
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m '$(QUICK)'
 
 ## test-slow: whole chains, with interruption and on two processes
 test-slow: $(VENV)/ready
@@ -64,7 +66,7 @@ test-kill: $(VENV)/ready
 ## test-upstream: all quick tests with the original OpenMMLab packages; the
 ## first time compiles the operators of mmcv (11 minutes on two cores)
 test-upstream: $(UPSTREAM)/ready
-	$(UPSTREAM)/bin/python -m pytest -m '$(QUICK)'
+	$(UPSTREAM)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m '$(QUICK)'
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
