@@ -149,7 +149,12 @@ class TinyModel:
     classes = ('background', 'cat', 'dog', 'bird')
 
     @classmethod
-    def cfg(cls, num_clusters=3, preprocessor=None, **test_cfg) -> dict:
+    def cfg(cls,
+            num_clusters=3,
+            preprocessor=None,
+            scales=(1.0, 0.5),
+            stride=16,
+            **test_cfg) -> dict:
         """Return the config; keywords go to `model.test_cfg`."""
         return dict(
             type='CAMSegmentor',
@@ -173,8 +178,10 @@ class TinyModel:
                 type='CAMHead',
                 in_channels=cls.channels,
                 num_classes=len(cls.classes),
-                num_clusters=num_clusters),
-            test_cfg=dict(scales=(1.0, 0.5), **test_cfg))
+                num_clusters=num_clusters,
+                scales=scales,
+                stride=stride),
+            test_cfg=test_cfg)
 
     @classmethod
     def build(cls, seed=0, with_bank=False, **kwargs):

@@ -53,7 +53,7 @@ def check(path):
         # the configs of the stages are built as themselves
         stages = RUNNERS.build(cfg).stages
         assert len(stages) == len(cfg.stages) + 1
-        # the stages must agree on the classes; IRLabeller takes any
+        # the stages must agree on the classes; IRLabeler takes any
         assert len({num_classes(stage.cfg) for stage in stages} - {None}) == 1
 
 failed = 0
@@ -107,11 +107,12 @@ def test_chains_have_the_thresholds_of_the_paper(name, tmp_path):
     cfg = Config.fromfile(str(ROOT / f'configs/{name}.py'))
     cfg.work_dir = str(tmp_path)
     stages = {s.name: s.cfg.model for s in StagedRunner(cfg).stages}
-    maps, walk = stages['maps'].test_cfg, stages['labels'].test_cfg
-    labels = stages['ir_labels']
+    maps, labels, walk = (
+        stages[stage].test_cfg for stage in ('maps', 'ir_labels', 'labels'))
+    head = stages['maps'].decode_head
     assert (maps.bg_thr, labels.fg_thr, labels.bg_thr, walk.bg_thr,
             maps.map_type) == THRESHOLDS[name]
-    assert maps.scales == (1.0, 0.5, 1.5, 2.0) and maps.flip
+    assert head.scales == (1.0, 0.5, 1.5, 2.0) and head.get('flip', True)
     assert (walk.radius, walk.beta, walk.num_steps) == (5, 10, 256)
     assert labels.crf == dict(
         gaussian_sxy=3,

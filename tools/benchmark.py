@@ -21,9 +21,9 @@ import torch.nn.functional as F
 from prettytable import PrettyTable
 from torch import Tensor
 
-from mmlpcam.ops import (activation_maps, full_size_maps, max_normalize,
-                         prototype_direction, random_walk, strided_maps,
-                         transition_matrix)
+from mmlpcam.ops import (activation_maps, covered_size, full_size_maps,
+                         normalize_maps, prototype_direction, random_walk,
+                         strided_maps, transition_matrix)
 
 SIZE = (375, 500)
 SCALES = (1.0, 0.5, 1.5, 2.0)
@@ -67,9 +67,11 @@ def parse_args() -> argparse.Namespace:
 
 def finish(per_scale: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Fuse the scales, which both ways do alike."""
-    full = sum(full_size_maps(maps, SIZE) for maps in per_scale)
+    full = sum(
+        full_size_maps(maps, SIZE, covered_size(SIZE, 16))
+        for maps in per_scale)
     strided = sum(strided_maps(maps, SIZE) for maps in per_scale)
-    return max_normalize(full), max_normalize(strided)
+    return normalize_maps(full), normalize_maps(strided)
 
 
 def by_product(feats: list[Tensor], classes: list[Tensor],

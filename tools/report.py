@@ -20,8 +20,8 @@ from prettytable import PrettyTable
 from torch.utils.data import Dataset
 
 from mmlpcam.engine import StagedRunner, init_trained_model, last_checkpoint
-from mmlpcam.evaluation import MAP_NAMES
-from mmlpcam.models import find_cam_head
+from mmlpcam.models import find_prototype_head
+from mmlpcam.structures import map_title, sort_map_types
 from mmlpcam.utils import read_json, reading
 from mmlpcam.utils.masks import read_index_mask
 from mmlpcam.utils.photos import read_photo, write_picture
@@ -71,13 +71,12 @@ def print_scores(work_dir: Path) -> None:
             continue
         scores = read_json(scores_file)
         with reading(scores_file, 'file of scores', 'remove it'):
-            for map_type, name in MAP_NAMES.items():
-                if map_type in scores['maps']:
-                    row = scores['maps'][map_type]
-                    table.add_row([
-                        f'{name} {stage}, {scores["split"]}', row['mIoU'],
-                        row['FP'], row['FN'], row['bg_thr']
-                    ])
+            for map_type in sort_map_types(set(scores['maps'])):
+                row = scores['maps'][map_type]
+                table.add_row([
+                    f'{map_title(map_type)} {stage}, {scores["split"]}',
+                    row['mIoU'], row['FP'], row['FN'], row['bg_thr']
+                ])
     if is_finished(work_dir / 'segmentor'):
         metrics = read_json(work_dir / 'segmentor/stage.json')['metrics']
         score = metrics.get('mIoU')  # if it was validated
@@ -126,7 +125,7 @@ def draw(config: Config, work_dir: Path, num_images: int,
         segmentor_dir = work_dir
         made = ['labels']
     classifier = init_trained_model(cfg, cfg.load_from, 'cpu')
-    if not find_cam_head(classifier).bank.is_built:
+    if not find_prototype_head(classifier).bank.is_built:
         raise ValueError(f'{cfg.load_from} has no prototypes yet: wait for '
                          'the next checkpoint')
     photos = build_dataset(cfg.label_dataloader)
@@ -216,17 +215,11 @@ def joint_maps(config: Config, work_dir: Path) -> Config:
     if checkpoint is None or not (work_dir / 'labels/masks').exists():
         raise ValueError(f'{work_dir} holds no labels, or no checkpoint of '
                          'the time after: wait until the warm-up is over')
-    hook = hooks[0]
     cfg = copy.deepcopy(config)
     cfg.load_from = checkpoint
     cfg.model.type = 'CAMSegmentor'
-    cfg.model.test_cfg = dict(
-        extra_map_types=('cam', 'lpcam'),
-        **{
-            key: hook[key]
-            for key in ('scales', 'flip', 'stride') if key in hook
-        })
-    cfg.label_dataloader = dict(dataset=hook.labels.dataset)
+    cfg.model.test_cfg = dict(extra_map_types=('cam', 'lpcam'))
+    cfg.label_dataloader = dict(dataset=hooks[0].labels.dataset)
     return cfg
 
 

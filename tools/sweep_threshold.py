@@ -99,7 +99,7 @@ def metric_settings(cfg: Config) -> dict:
 
 def names_of(sweep: ThresholdSweep) -> dict[str, str]:
     return dict(
-        bg_thr='mask' if sweep.refined else 'seed',
+        bg_thr='mask' if sweep.is_refined else 'seed',
         ir_fg_thr='IR foreground',
         ir_bg_thr='IR background')
 
@@ -131,7 +131,7 @@ def print_suggestions(sweep: ThresholdSweep, split: str) -> None:
         if index == len(sweep.thresholds) - 1 or (index == 0
                                                   and threshold > 0):
             print('  It lies at the end of the grid: widen --thresholds.')
-    if sweep.refined:
+    if sweep.is_refined:
         print('For comparison: 0.35 in the LPCAM settings, 0.25 in those of '
               'IRN.')
     else:
@@ -190,7 +190,7 @@ def write_report(sweep: ThresholdSweep, path: Path, **origin: str) -> None:
             **origin,
             tuned_on_split=True,
             num_images=sweep.num_images,
-            refined=sweep.refined,
+            refined=sweep.is_refined,
             suggested=values(suggested),
             rules={name: RULES[name]
                    for name in suggested},
@@ -209,7 +209,7 @@ def draw_sweep(sweep: ThresholdSweep, path: Path, split: str) -> None:
             for color, name in enumerate(('mIoU', 'FP', 'FN'))
         ]
     }
-    if not sweep.refined:
+    if not sweep.is_refined:
         panels['share of pixels (%)'] = [
             Curve(name, values, style, color)
             for kind, quality, color in (('foreground', sweep.foreground, 3),
@@ -219,7 +219,7 @@ def draw_sweep(sweep: ThresholdSweep, path: Path, split: str) -> None:
                                         (f'{kind} that is found',
                                          quality.recall, '--'))
         ]
-    kind = 'Refined' if sweep.refined else 'Classifier'
+    kind = 'Refined' if sweep.is_refined else 'Classifier'
     picture = draw_curves(
         sweep.thresholds,
         panels, {

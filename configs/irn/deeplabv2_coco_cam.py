@@ -3,5 +3,5 @@ _base_ = './deeplabv2_coco.py'
 
 stages = dict(
     maps=dict(model=dict(test_cfg=dict(map_type='cam', bg_thr=0.15))),
-    ir_labels=dict(model=dict(fg_thr=0.3, bg_thr=0.05)),
+    ir_labels=dict(model=dict(test_cfg=dict(fg_thr=0.3, bg_thr=0.05))),
     labels=dict(model=dict(test_cfg=dict(bg_thr=0.25))))

@@ -13,5 +13,5 @@ stage_configs = dict(
 # background scores, tuned on the training images (tools/sweep_threshold.py)
 stages = dict(
     maps=dict(model=dict(test_cfg=dict(bg_thr=0.5))),
-    ir_labels=dict(model=dict(fg_thr=0.65, bg_thr=0.4)),
+    ir_labels=dict(model=dict(test_cfg=dict(fg_thr=0.65, bg_thr=0.4))),
     labels=dict(model=dict(test_cfg=dict(bg_thr=0.58))))

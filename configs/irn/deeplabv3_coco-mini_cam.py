@@ -4,5 +4,5 @@ _base_ = './deeplabv3_coco-mini.py'
 # background scores, tuned on the training photos for CAM
 stages = dict(
     maps=dict(model=dict(test_cfg=dict(map_type='cam', bg_thr=0.41))),
-    ir_labels=dict(model=dict(fg_thr=0.55, bg_thr=0.3)),
+    ir_labels=dict(model=dict(test_cfg=dict(fg_thr=0.55, bg_thr=0.3))),
     labels=dict(model=dict(test_cfg=dict(bg_thr=0.45))))

@@ -4,5 +4,5 @@ _base_ = './deeplabv3_parts.py'
 # background scores, tuned on the training images for CAM
 stages = dict(
     maps=dict(model=dict(test_cfg=dict(map_type='cam', bg_thr=0.08))),
-    ir_labels=dict(model=dict(fg_thr=0.25, bg_thr=0.0)),
+    ir_labels=dict(model=dict(test_cfg=dict(fg_thr=0.25, bg_thr=0.0))),
     labels=dict(model=dict(test_cfg=dict(bg_thr=0.15))))

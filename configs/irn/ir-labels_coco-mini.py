@@ -1,6 +1,6 @@
 # Maps of the stage `maps` in, the labels that IRN learns from out.
 _base_ = [
-    '../_base_/models/ir_labeller.py',
+    '../_base_/models/ir_labeler.py',
     '../_base_/datasets/coco_mini_image_labels.py',
     '../_base_/default_runtime.py'
 ]

@@ -15,8 +15,7 @@ mu_b_low = 0.  # ... and above it
 scales = (1.0, )
 # ----------------------------------------------------------------------------
 
-model = dict(
-    decode_head=dict(num_clusters=num_clusters), test_cfg=dict(scales=scales))
+model = dict(decode_head=dict(num_clusters=num_clusters, scales=scales))
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=3e-3, weight_decay=1e-4),
@@ -43,7 +42,5 @@ custom_hooks = [
         fg_thr=fg_thr,
         mu_f=mu_f,
         mu_b=mu_b,
-        mu_b_low=mu_b_low,
-        scales=scales,
-        stride=4)
+        mu_b_low=mu_b_low)
 ]

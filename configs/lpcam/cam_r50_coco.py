@@ -17,8 +17,7 @@ scales = (1.0, 0.5, 1.5, 2.0)
 # ----------------------------------------------------------------------------
 
 model = dict(
-    decode_head=dict(num_classes=81, num_clusters=num_clusters),
-    test_cfg=dict(scales=scales))
+    decode_head=dict(num_classes=81, num_clusters=num_clusters, scales=scales))
 custom_hooks = [
     dict(
         type='PrototypeBankHook',
@@ -28,7 +27,6 @@ custom_hooks = [
         mu_b=mu_b,
         mu_b_low=mu_b_low,
         images_per_class=images_per_class,
-        scales=scales,
         seed=666,
         # The official code keeps all features, up to 120 000 per class; this
         # bound keeps the memory of all classes below 26 GB.

@@ -15,8 +15,7 @@ mu_b_low = 0.05  # ... and above it (official code; 0 in the paper)
 scales = (1.0, 0.5, 1.5, 2.0)
 # ----------------------------------------------------------------------------
 
-model = dict(
-    decode_head=dict(num_clusters=num_clusters), test_cfg=dict(scales=scales))
+model = dict(decode_head=dict(num_clusters=num_clusters, scales=scales))
 custom_hooks = [
     dict(
         type='PrototypeBankHook',
@@ -25,7 +24,6 @@ custom_hooks = [
         mu_f=mu_f,
         mu_b=mu_b,
         mu_b_low=mu_b_low,
-        scales=scales,
         # The official code keeps all features. An image of 500 x 500 pixels
         # has 1024 positions, so this bound leaves classes of up to 156
         # images whole and thins out `person` (442) only.

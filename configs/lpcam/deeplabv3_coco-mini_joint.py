@@ -24,7 +24,9 @@ model = dict(
         type='CAMHead',
         in_channels=320,
         num_classes=13,
-        num_clusters=num_clusters))
+        num_clusters=num_clusters,
+        stride=16,
+        scales=scales))
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 param_scheduler = [
     dict(
@@ -52,6 +54,5 @@ custom_hooks = [
         mu_f=mu_f,
         mu_b=mu_b,
         mu_b_low=mu_b_low,
-        scales=scales,
         init='k-means++')
 ]

@@ -8,7 +8,6 @@ model = dict(
         _delete_=True,
         map_type='lpcam',
         extra_map_types=('cam', 'lpcam_f'),
-        scales=_base_.scales,
         bg_thr=_base_.bg_thr))
 test_dataloader = dict(
     dataset=dict(

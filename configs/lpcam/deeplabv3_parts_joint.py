@@ -27,7 +27,9 @@ model = dict(
         in_channels=64,
         in_index=0,
         num_classes=6,
-        num_clusters=num_clusters))
+        num_clusters=num_clusters,
+        stride=4,
+        scales=scales))
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=20),
@@ -55,7 +57,5 @@ custom_hooks = [
         fg_thr=fg_thr,
         mu_f=mu_f,
         mu_b=mu_b,
-        mu_b_low=mu_b_low,
-        scales=scales,
-        stride=4)
+        mu_b_low=mu_b_low)
 ]

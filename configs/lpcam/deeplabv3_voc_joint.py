@@ -26,7 +26,9 @@ model = dict(
         in_channels=2048,
         in_index=3,
         num_classes=21,
-        num_clusters=num_clusters))
+        num_clusters=num_clusters,
+        stride=8,
+        scales=scales))
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys=dict(auxiliary_head=dict(lr_mult=10))))
 custom_hooks = [
@@ -40,7 +42,5 @@ custom_hooks = [
         fg_thr=fg_thr,
         mu_f=mu_f,
         mu_b=mu_b,
-        mu_b_low=mu_b_low,
-        scales=scales,
-        stride=8)
+        mu_b_low=mu_b_low)
 ]

@@ -25,7 +25,9 @@ model = dict(
         in_channels=512,
         in_index=3,
         num_classes=21,
-        num_clusters=num_clusters))
+        num_clusters=num_clusters,
+        stride=32,
+        scales=scales))
 train_dataloader = dict(batch_size=16)  # on one GPU; 16 in all
 optim_wrapper = dict(
     paramwise_cfg=dict(
@@ -42,7 +44,5 @@ custom_hooks = [
         fg_thr=fg_thr,
         mu_f=mu_f,
         mu_b=mu_b,
-        mu_b_low=mu_b_low,
-        scales=scales,
-        stride=32)
+        mu_b_low=mu_b_low)
 ]

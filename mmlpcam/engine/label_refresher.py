@@ -3,7 +3,6 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -18,7 +17,7 @@ from torch.utils.data import Dataset
 from mmlpcam.datasets import (PseudoLabelDataset, SegDatasetWrapper,
                               check_shared_masks, indexed, nested_datasets)
 from mmlpcam.evaluation import PseudoLabelWriter, is_labelled, read_manifest
-from mmlpcam.models import MAP_DEFAULTS, predict_maps
+from mmlpcam.models import MAP_DEFAULTS, MapSettings, predict_maps
 from mmlpcam.utils import on_main_process
 from mmlpcam.utils.names import listed
 from mmlpcam.utils.parallel import track_on_terminal
@@ -42,12 +41,9 @@ class LabelRefresher:
     Args:
         dataset (dict): Config of an :class:`ImageLabelDataset` with the
             images of the training set, whose pipeline only loads the image.
-        map_type (str): 'cam', 'lpcam_f' or 'lpcam'. Defaults to 'lpcam'.
+        map_type (str): Maps that give the masks, of those of the head.
+            Defaults to 'lpcam'.
         bg_thr (float): Score of the background, in [0, 1]. Defaults to 0.3.
-        scales (Sequence[float]): Scales of the maps. Defaults to (1.0, 0.5,
-            1.5, 2.0).
-        flip (bool): Whether maps fuse mirror images. Defaults to True.
-        stride (int): Output stride of the backbone. Defaults to 16.
         num_workers (int): Loader processes. Defaults to 2.
     """
 
@@ -56,19 +52,10 @@ class LabelRefresher:
                  *,
                  map_type: str = 'lpcam',
                  bg_thr: float = 0.3,
-                 scales: Sequence[float] = (1.0, 0.5, 1.5, 2.0),
-                 flip: bool = True,
-                 stride: int = 16,
                  num_workers: int = 2) -> None:
         self.dataset = dataset
         self.num_workers = num_workers
-        self.map_cfg = dict(
-            MAP_DEFAULTS,
-            map_type=map_type,
-            bg_thr=bg_thr,
-            scales=scales,
-            flip=flip,
-            stride=stride)
+        self.map_cfg = dict(MAP_DEFAULTS, map_type=map_type, bg_thr=bg_thr)
         self.label_dir: Path | None = None
         self._dataset: SegDatasetWrapper | None = None
         self._saved: str | None = None
@@ -141,17 +128,20 @@ class LabelRefresher:
         return True
 
     @torch.no_grad()
-    def refresh(self, model: EncoderDecoder, generation: str) -> None:
+    def refresh(self, model: EncoderDecoder, generation: str,
+                settings: MapSettings) -> None:
         """Write all labels anew and let the training set read them.
 
         The training mode of the model is restored afterwards.
 
         Args:
-            model (EncoderDecoder): Model with a :class:`CAMHead`; not
-                wrapped for distribution.
+            model (EncoderDecoder): Model with a
+                :class:`~mmlpcam.models.MapHead`; not wrapped for
+                distribution.
             generation (str): Name of the new labels, such as 'epoch_12' or
                 'iter_4000'. What a killed run has left under this name is
                 removed.
+            settings (MapSettings): How maps are made.
         """
         folder = self.label_dir / generation
         if is_main_process():
@@ -161,8 +151,10 @@ class LabelRefresher:
         evaluator = Evaluator(writer)
         evaluator.dataset_meta = self._dataset.metainfo
         writer.open(
-            dict(model=model_digest(model), maps=self.map_cfg),
-            self._dataset.image_ids)
+            dict(
+                model=model_digest(model),
+                test_cfg=self.map_cfg,
+                maps=[settings._asdict()]), self._dataset.image_ids)
         loader = Runner.build_dataloader(
             dict(
                 batch_size=1,
@@ -177,7 +169,8 @@ class LabelRefresher:
                 (loader, len(loader))) if progress else loader):
                 data = model.data_preprocessor(batch)
                 samples = predict_maps(model, data['inputs'],
-                                       data['data_samples'], self.map_cfg)
+                                       data['data_samples'], self.map_cfg,
+                                       settings)
                 evaluator.process(data_samples=samples, data_batch=batch)
         finally:
             model.train(was_training)

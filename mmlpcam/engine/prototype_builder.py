@@ -17,18 +17,16 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from mmlpcam.datasets import SegDatasetWrapper, indexed
-from mmlpcam.models import CAMHead, find_cam_head
-from mmlpcam.models.cam_segmentor import without_padding
+from mmlpcam.models import (MapHead, MapSettings, PrototypeHead,
+                            find_prototype_head, multi_scale_maps)
+from mmlpcam.models.map_inference import without_padding
 from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
                          select_context_prototypes, split_features)
 from mmlpcam.utils.parallel import track_on_terminal
+from .prototype_sampling import (MAX_REPEATS, draw_images, point_keys,
+                                 share_features, subsample)
 
 _SIDES = ('fg', 'bg')
-# A point is identified by (image, repeat, position); see _keys().
-_MAX_POSITIONS = 1 << 24
-_MAX_REPEATS = 1 << 10
-# Features that an image may give, each time it was drawn; None is no bound.
-_Quota = dict[int, list[int | None]]
 
 
 class _Points(NamedTuple):
@@ -60,10 +58,12 @@ class PrototypeBuilder:
             prototypes: 0.9 for PASCAL VOC, 0.5 for MS COCO. Defaults to 0.9.
         mu_b_low (float): Context centres must score above it: 0.05 in the
             official VOC code, 0 in the paper. Defaults to 0.
-        scales (Sequence[float]): Scales of the CAM. Defaults to
-            (1.0, 0.5, 1.5, 2.0).
-        flip (bool): Whether the CAM fuses mirror images. Defaults to True.
-        stride (int): Output stride of the backbone. Defaults to 16.
+        scales (Sequence[float], optional): Scales of the maps that tell
+            foreground from context. Defaults to None: those of the head.
+        flip (bool, optional): Whether these fuse mirror images. Defaults to
+            None: as the head has it.
+        stride (int, optional): Stride of the features, to be checked.
+            Defaults to None: that of the head.
         images_per_class (int, optional): Draw as many images per class, with
             replacement, as the official COCO code does; an image drawn twice
             counts twice. Defaults to None: all images.
@@ -90,9 +90,9 @@ class PrototypeBuilder:
                  mu_f: float = 0.9,
                  mu_b: float = 0.9,
                  mu_b_low: float = 0.,
-                 scales: Sequence[float] = (1.0, 0.5, 1.5, 2.0),
-                 flip: bool = True,
-                 stride: int = 16,
+                 scales: Sequence[float] | None = None,
+                 flip: bool | None = None,
+                 stride: int | None = None,
                  images_per_class: int | None = None,
                  max_features_per_class: int | None = 20000,
                  backend: str = 'torch',
@@ -123,20 +123,17 @@ class PrototypeBuilder:
             if value is not None and value < 1:
                 raise ValueError(f'`{name}` must be at least 1, but is '
                                  f'{value}')
-        if images_per_class is not None and images_per_class > _MAX_REPEATS:
+        if images_per_class is not None and images_per_class > MAX_REPEATS:
             raise ValueError(f'`images_per_class` must be at most '
-                             f'{_MAX_REPEATS}, but is {images_per_class}')
-        if not scales:
-            raise ValueError('`scales` must hold at least one factor')
+                             f'{MAX_REPEATS}, but is {images_per_class}')
         self.dataset = dataset
         self._dataset: SegDatasetWrapper | None = None
         self.fg_thr = fg_thr
         self.mu_f = mu_f
         self.mu_b = mu_b
         self.mu_b_low = mu_b_low
-        self.scales = scales
-        self.flip = flip
-        self.stride = stride
+        self.map_changes = dict(scales=scales, flip=flip, stride=stride)
+        MapSettings().changed(**self.map_changes)  # fails early
         self.images_per_class = images_per_class
         self.max_features_per_class = max_features_per_class
         self.backend = backend
@@ -171,16 +168,29 @@ class PrototypeBuilder:
             self._dataset = dataset
         return self._dataset
 
+    def map_settings(self, head: MapHead) -> MapSettings:
+        """Return how maps are made.
+
+        Args:
+            head (MapHead): The head that makes them.
+
+        Returns:
+            MapSettings: Its settings, with those of the builder that are
+            given in their place.
+        """
+        return head.settings.changed(**self.map_changes)
+
     @torch.no_grad()
     def build(self, model: EncoderDecoder, momentum: float = 1.) -> None:
-        """Fill the bank of the :class:`CAMHead` of a model.
+        """Fill the bank of the head of a model that makes maps.
 
         The training mode of the model is restored afterwards. The buffers of
         all ranks become those of the first.
 
         Args:
-            model (EncoderDecoder): Model with a :class:`CAMHead` as decode
-                head or as an auxiliary head; not wrapped for distribution.
+            model (EncoderDecoder): Model with a
+                :class:`~mmlpcam.models.PrototypeHead` as decode head or as an
+                auxiliary head; not wrapped for distribution.
             momentum (float): See :meth:`PrototypeBank.set_class`. Defaults
                 to 1.
         """
@@ -191,17 +201,17 @@ class PrototypeBuilder:
         was_training = model.training
         model.eval()
         try:
-            head = find_cam_head(model)
+            head = find_prototype_head(model)
             dataset = self.prepare()
             points = self._collect(model, head, dataset)
             # features may come in half precision, centres must not
-            with torch.autocast(head.weight.device.type, enabled=False):
+            with torch.autocast(_device(head).type, enabled=False):
                 self._fill(head, points, dataset.metainfo['classes'][1:],
                            momentum)
         finally:
             model.train(was_training)
 
-    def _collect(self, model: EncoderDecoder, head: CAMHead,
+    def _collect(self, model: EncoderDecoder, head: PrototypeHead,
                  dataset: SegDatasetWrapper) -> dict[tuple[int, str], _Points]:
         """Features of this rank per class and side."""
         labels = [
@@ -210,7 +220,7 @@ class PrototypeBuilder:
         ]
         repeats = draw_images(labels, head.num_classes - 1,
                               self.images_per_class, self.seed)
-        quota = self._quota(repeats)
+        quota = share_features(repeats, self.max_features_per_class)
         used = sorted({image for images in repeats for image in images})
         if not used:
             raise ValueError(
@@ -232,15 +242,11 @@ class PrototypeBuilder:
             image, present = sample.sample_idx, sample.img_labels
             inputs = without_padding(data['inputs'], [sample.metainfo])
             local = head.local_features(model.extract_feat(inputs))[0]
-            cams = head.multi_scale_maps(
-                model.extract_feat,
-                inputs, [present],
-                map_types=['cam'],
-                scales=self.scales,
-                flip=self.flip,
-                stride=self.stride)[0]['cam'].full()
+            kind = head.split_map_type
+            maps = multi_scale_maps(model, inputs, [present], [kind],
+                                    self.map_settings(head))[0][kind]
             flat = local.flatten(1).t()
-            for cam, label in zip(cams, present):
+            for cam, label in zip(maps.full(), present):
                 if image not in repeats[label]:
                     continue
                 split = split_features(local, cam, self.fg_thr)
@@ -250,50 +256,33 @@ class PrototypeBuilder:
                         [self.seed, image, label,
                          _SIDES.index(side)])
                     for repeat in range(repeats[label][image]):
-                        chosen = _subsample(positions.cpu(),
-                                            quota[label][image][repeat], rng)
+                        chosen = subsample(positions.cpu(),
+                                           quota[label][image][repeat], rng)
                         feats[label, side].append(flat[chosen.to(
                             flat.device)].float().cpu())
-                        keys[label, side].append(_keys(image, repeat, chosen))
+                        keys[label,
+                             side].append(point_keys(image, repeat, chosen))
         # popped one by one, or the features would be held twice
         return {
             key: _Points(torch.cat(feats.pop(key)), torch.cat(keys.pop(key)))
             for key in list(feats)
         }
 
-    def _quota(self, repeats: list[dict[int, int]]) -> list[_Quota]:
-        """Features that each image, each time, may give to a class and side.
-
-        The shares of a class differ by one at most and add up to the bound.
-        """
-        bound = self.max_features_per_class
-        quota = []
-        for images in repeats:
-            total, before = sum(images.values()), 0
-            shares = {}
-            for image, number in images.items():
-                shares[image] = [
-                    None if bound is None else bound * (i + 1) // total -
-                    bound * i // total for i in range(before, before + number)
-                ]
-                before += number
-            quota.append(shares)
-        return quota
-
-    def _fill(self, head: CAMHead, points: dict[tuple[int, str], _Points],
+    def _fill(self, head: PrototypeHead, points: dict[tuple[int, str],
+                                                      _Points],
               classes: Sequence[str], momentum: float) -> None:
         table = PrettyTable([
             'class', 'features', 'centres', 'prototypes', 'context features',
             'context centres', 'context prototypes'
         ])
         without = dict(prototypes=[], context=[])
-        weight = head.weight.detach()
         for label, name in enumerate(classes):
             fg, num_fg = self._cluster(head, points.pop((label, 'fg'), None))
             bg, num_bg = self._cluster(head, points.pop((label, 'bg'), None))
-            kept = fg[select_class_prototypes(fg, weight, label, self.mu_f)]
-            context = bg[select_context_prototypes(bg, weight, label,
-                                                   self.mu_b, self.mu_b_low)]
+            kept = fg[select_class_prototypes(
+                head.class_scores(fg)[:, label], self.mu_f)]
+            context = bg[select_context_prototypes(
+                head.class_scores(bg)[:, label], self.mu_b, self.mu_b_low)]
             head.bank.set_class(label, kept, context, momentum)
             table.add_row([
                 name, num_fg,
@@ -323,10 +312,10 @@ class PrototypeBuilder:
                 logger='current',
                 level=logging.WARNING)
 
-    def _cluster(self, head: CAMHead,
+    def _cluster(self, head: PrototypeHead,
                  points: _Points | None) -> tuple[Tensor, int]:
         """Centres (K, D) and the number of points of all ranks."""
-        device = head.weight.device
+        device = _device(head)
         if points is None:
             points = _Points(
                 torch.zeros(0, head.in_channels),
@@ -334,18 +323,18 @@ class PrototypeBuilder:
         feats = points.feats.to(device)
         total = torch.tensor([len(feats)], device=device)
         all_reduce(total)
-        room = head.bank.class_valid.shape[1]
+        num_clusters = head.bank.class_valid.shape[1]
         if self.backend == 'sklearn':
             result = kmeans_sklearn(
                 feats,
-                room,
+                num_clusters,
                 init=self.init,
                 max_iters=self.max_iters,
                 seed=self.seed)
         else:
             result = kmeans(
                 feats,
-                room,
+                num_clusters,
                 init=self.init,
                 tol=self.tol,
                 max_iters=self.max_iters,
@@ -354,45 +343,5 @@ class PrototypeBuilder:
         return result.centers, int(total)
 
 
-def draw_images(labels: Sequence[Sequence[int]], num_classes: int,
-                images_per_class: int | None,
-                seed: int) -> list[dict[int, int]]:
-    """Choose the images whose features are clustered.
-
-    Args:
-        labels (Sequence[Sequence[int]]): Foreground classes of each image.
-        num_classes (int): Number of foreground classes.
-        images_per_class (int, optional): Draws per class, with replacement;
-            None takes every image of the class once.
-        seed (int): Seed of the draws.
-
-    Returns:
-        list[dict[int, int]]: For each class, how often each image counts.
-    """
-    members = [[] for _ in range(num_classes)]
-    for image, present in enumerate(labels):
-        for label in present:
-            members[label].append(image)
-    if images_per_class is None:
-        return [dict.fromkeys(images, 1) for images in members]
-    rng = np.random.RandomState(seed)
-    repeats = []
-    for images in members:
-        drawn = rng.choice(images, images_per_class) if images else []
-        repeats.append({
-            int(i): int(n)
-            for i, n in zip(*np.unique(drawn, return_counts=True))
-        })
-    return repeats
-
-
-def _subsample(positions: Tensor, quota: int | None,
-               rng: np.random.Generator) -> Tensor:
-    if quota is None or len(positions) <= quota:
-        return positions
-    chosen = rng.choice(len(positions), quota, replace=False)
-    return positions[torch.from_numpy(np.sort(chosen))]
-
-
-def _keys(image: int, repeat: int, positions: Tensor) -> Tensor:
-    return (image * _MAX_REPEATS + repeat) * _MAX_POSITIONS + positions
+def _device(head: PrototypeHead) -> torch.device:
+    return head.bank.class_direction.device

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Subset
 
 from mmlpcam.datasets import indexed
 from mmlpcam.evaluation import PseudoLabelWriter
+from mmlpcam.models import prediction_settings
 from mmlpcam.utils import on_main_process
 from mmlpcam.utils.names import listed
 
@@ -63,8 +64,8 @@ class PseudoLabelLoop(TestLoop):
         writer.open(
             dict(
                 model=model_digest(model),
-                test_cfg=dict(model.test_cfg),
-                fp16=self.fp16), self._dataset.image_ids)
+                fp16=self.fp16,
+                **prediction_settings(model)), self._dataset.image_ids)
         # RepeatDataset shows an image more than once
         first: dict[str, int] = {}
         for index, image_id in enumerate(self._dataset.image_ids):

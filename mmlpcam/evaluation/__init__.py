@@ -1,5 +1,5 @@
 """Metrics: importing this package registers them with MMSegmentation."""
-from .cam_iou_metric import (MAP_NAMES, AreaCounts, CAMIoUMetric, count_areas,
+from .cam_iou_metric import (AreaCounts, CAMIoUMetric, count_areas,
                              mean_scores, sum_areas, threshold_grid,
                              threshold_scores)
 from .pseudo_label_writer import PseudoLabelWriter, is_labelled, read_manifest
@@ -7,8 +7,8 @@ from .threshold_sweep import (LabelQuality, ThresholdSweep, find_maps,
                               load_scored_maps, sweep_thresholds)
 
 __all__ = [
-    'MAP_NAMES', 'AreaCounts', 'CAMIoUMetric', 'LabelQuality',
-    'PseudoLabelWriter', 'ThresholdSweep', 'count_areas', 'find_maps',
-    'is_labelled', 'load_scored_maps', 'mean_scores', 'read_manifest',
-    'sum_areas', 'sweep_thresholds', 'threshold_grid', 'threshold_scores'
+    'AreaCounts', 'CAMIoUMetric', 'LabelQuality', 'PseudoLabelWriter',
+    'ThresholdSweep', 'count_areas', 'find_maps', 'is_labelled',
+    'load_scored_maps', 'mean_scores', 'read_manifest', 'sum_areas',
+    'sweep_thresholds', 'threshold_grid', 'threshold_scores'
 ]

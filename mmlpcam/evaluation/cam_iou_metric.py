@@ -11,10 +11,8 @@ from mmseg.registry import METRICS
 from prettytable import PrettyTable
 from torch import Tensor
 
+from mmlpcam.structures import map_title, sort_map_types
 from mmlpcam.utils import write_json
-
-MAP_NAMES = dict(cam='CAM', lpcam_f='LPCAM-F', lpcam='LPCAM', irn='IRN')
-"""How map types are called in tables, in their order."""
 
 
 class AreaCounts(NamedTuple):
@@ -316,8 +314,7 @@ class CAMIoUMetric(BaseMetric):
         per_class = PrettyTable()
         per_class.add_column('class', list(classes))
         # PixelData does not keep the order of its fields
-        known = [name for name in MAP_NAMES if name in results[0]]
-        for map_type in known + sorted(set(results[0]) - set(known)):
+        for map_type in sort_map_types(set(results[0])):
             # BaseMetric turns named tuples into plain ones
             counts = [AreaCounts(*image[map_type]) for image in results]
             scores = threshold_scores(counts, len(classes))
@@ -326,7 +323,7 @@ class CAMIoUMetric(BaseMetric):
                 pick = int(means['mIoU'].argmax())
             else:
                 pick = int(abs(self.thresholds - self.score_thr).argmin())
-            name = MAP_NAMES.get(map_type, map_type)
+            name = map_title(map_type)
             if (self.score_thr == 'best'
                     and pick in (0, len(self.thresholds) - 1)):
                 print_log(

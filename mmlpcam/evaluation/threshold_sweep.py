@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mmlpcam.datasets import SegDatasetWrapper
-from mmlpcam.structures import ActivationMaps, load_maps
+from mmlpcam.structures import ActivationMaps, is_refined, load_maps, map_title
 from mmlpcam.utils.names import listed
 from .cam_iou_metric import (AreaCounts, above_thresholds, count_areas,
                              mean_scores, sum_areas, threshold_scores)
@@ -70,15 +70,20 @@ class ThresholdSweep:
             together; right is the true class.
         background (LabelQuality): Pixels up to each threshold.
         num_images (int): Number of images.
-        refined (bool): Whether the maps come from the random walk
-            (``ActivationMaps.joint``) rather than from a classifier.
+        source (str): What made the maps, see
+            :class:`~mmlpcam.structures.ActivationMaps`.
     """
     thresholds: np.ndarray
     means: dict[str, np.ndarray]
     foreground: LabelQuality
     background: LabelQuality
     num_images: int
-    refined: bool
+    source: str
+
+    @property
+    def is_refined(self) -> bool:
+        """bool: Whether the maps are made of other maps."""
+        return is_refined(self.source)
 
     @property
     def best(self) -> int:
@@ -105,7 +110,7 @@ class ThresholdSweep:
             maps of a classifier, 'ir_fg_thr' and 'ir_bg_thr'.
         """
         best = self.best
-        if self.refined:
+        if self.is_refined:
             return dict(bg_thr=best)
         # the first among equals is the nearest, which labels most pixels
         right, wrong = self.foreground.kept(best)
@@ -123,7 +128,7 @@ class ThresholdSweep:
             'ir_fg_thr', 0.15 above the best one, and 'ir_bg_thr', 0.05 below
             it; empty for refined maps.
         """
-        if self.refined:
+        if self.is_refined:
             return {}
         best = self.thresholds[self.best]
         return {
@@ -228,14 +233,14 @@ def sweep_thresholds(samples: Iterable[tuple[ActivationMaps, Tensor]],
         ThresholdSweep: The scores.
 
     Raises:
-        ValueError: If there is no image, only some of the maps are refined,
-            or a mask does not fit.
+        ValueError: If there is no image, the maps are of several kinds, or a
+            mask does not fit.
     """
-    kinds: list[bool] = []
+    sources: list[str] = []
 
     def counts() -> Iterator[AreaCounts]:
         for maps, truth in samples:
-            kinds.append(maps.joint)
+            sources.append(maps.source)
             full = maps.full()
             # compared in the precision of the maps, as masks are made
             yield count_areas(full, maps.labels, truth,
@@ -243,11 +248,11 @@ def sweep_thresholds(samples: Iterable[tuple[ActivationMaps, Tensor]],
                               num_classes, ignore_index)
 
     total = sum_areas(counts(), num_classes)
-    if len(set(kinds)) > 1:
-        raise ValueError(
-            f'{sum(kinds)} of {len(kinds)} maps come from the random walk and '
-            'the others from a classifier, whose scores do not compare: keep '
-            'them in two folders')
+    if len(set(sources)) > 1:
+        found = ', '.join(f'{sources.count(name)} are {map_title(name)}'
+                          for name in sorted(set(sources)))
+        raise ValueError(f'maps of several kinds do not compare, but {found}: '
+                         'keep them in folders of their own')
     found = above_thresholds(total.predicted.sum(0))
     pixels = int(total.truth.sum())
     background = int(total.truth[0])
@@ -257,8 +262,8 @@ def sweep_thresholds(samples: Iterable[tuple[ActivationMaps, Tensor]],
         LabelQuality(found, above_thresholds(total.correct.sum(0)),
                      pixels - background),
         LabelQuality(pixels - found,
-                     total.background.cumsum()[:-1], background), len(kinds),
-        kinds[0])
+                     total.background.cumsum()[:-1], background), len(sources),
+        sources[0])
 
 
 def _percent(part: np.ndarray, whole: np.ndarray | int) -> np.ndarray:

@@ -1,19 +1,31 @@
 """Models: importing this package registers them with MMSegmentation."""
 from .aspp_v2_head import ASPPV2Head
-from .cam_head import CAMHead, find_cam_head
-from .cam_segmentor import MAP_DEFAULTS, CAMSegmentor, predict_maps
+from .cam_head import CAMHead
+from .cam_segmentor import CAMSegmentor
 from .crf_tta import CRFTTAModel
-from .ir_labeller import IRLabeller
+from .ir_labeler import IRLabeler
 from .irnet import DisplacementHead, EdgeHead, IRNet, StemResNet
+from .map_head import (MapHead, MapSettings, PrototypeHead, find_map_head,
+                       find_prototype_head)
+from .map_inference import (MAP_DEFAULTS, multi_scale_maps, predict_maps,
+                            set_map_prediction)
+from .map_refiner import MapReader, MapRefiner, TrainingFree
+from .mct_heads import MCTHead, MCTPatchHead
+from .mctransformer import MCTransformer
 from .multi_scale_segmentor import MultiScaleSegmentor
 from .official_weights import convert_official_weights
 from .pointwise_neck import PointwiseNeck
 from .pretrained_init import PretrainedInit
 from .prototype_bank import PrototypeBank
+from .test_settings import prediction_settings
 
 __all__ = [
     'ASPPV2Head', 'CAMHead', 'CAMSegmentor', 'CRFTTAModel', 'DisplacementHead',
-    'EdgeHead', 'IRLabeller', 'IRNet', 'MAP_DEFAULTS', 'MultiScaleSegmentor',
-    'PointwiseNeck', 'PretrainedInit', 'PrototypeBank', 'StemResNet',
-    'convert_official_weights', 'find_cam_head', 'predict_maps'
+    'EdgeHead', 'IRLabeler', 'IRNet', 'MAP_DEFAULTS', 'MCTHead',
+    'MCTPatchHead', 'MCTransformer', 'MapHead', 'MapReader', 'MapRefiner',
+    'MapSettings', 'MultiScaleSegmentor', 'PointwiseNeck', 'PretrainedInit',
+    'PrototypeBank', 'PrototypeHead', 'StemResNet', 'TrainingFree',
+    'convert_official_weights', 'find_map_head', 'find_prototype_head',
+    'multi_scale_maps', 'predict_maps', 'prediction_settings',
+    'set_map_prediction'
 ]

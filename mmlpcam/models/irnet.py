@@ -11,15 +11,11 @@ from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
-from mmlpcam.ops import (affinity_loss, flip_average, masked_mean,
-                         pair_affinity, pair_kinds, pair_offsets, random_walk,
-                         source_and_neighbours)
-from mmlpcam.structures import ActivationMaps, load_maps
-from .cam_segmentor import (checked_test_cfg, set_map_prediction,
-                            without_padding)
-
-_TEST_DEFAULTS = dict(
-    bg_thr=0.25, radius=5, beta=10., num_steps=256, average=False)
+from mmlpcam.ops import (affinity_loss, covered_size, flip_average,
+                         masked_mean, pair_affinity, pair_kinds, pair_offsets,
+                         random_walk, source_and_neighbours)
+from mmlpcam.structures import ActivationMaps, find_map_type
+from .map_refiner import MapRefiner
 
 
 @MODELS.register_module()
@@ -53,7 +49,7 @@ class StemResNet(ResNet):
 
 
 @MODELS.register_module()
-class IRNet(EncoderDecoder):
+class IRNet(MapRefiner, EncoderDecoder):
     """Network that finds boundaries, and walks maps up to them.
 
     Trains an :class:`EdgeHead` (``decode_head``) and, if asked for, a
@@ -70,25 +66,21 @@ class IRNet(EncoderDecoder):
       :func:`~mmlpcam.ops.random_walk`. Default to 5, 10, 256 and False.
 
     What predicted samples hold is listed in
-    :func:`~mmlpcam.models.cam_segmentor.set_map_prediction`, with the map
+    :func:`~mmlpcam.models.map_inference.set_map_prediction`, with the map
     type 'irn'; ``edge`` is a :obj:`PixelData` with the boundaries (1, h, w)
     in [0, 1].
 
     Args:
         *args: See :class:`EncoderDecoder`.
-        map_dir (str, optional): Folder of the maps to refine, see
-            :func:`~mmlpcam.structures.load_maps`. Defaults to None, which is
-            enough for training.
-        **kwargs: See :class:`EncoderDecoder`.
-
-    Raises:
-        ValueError: If ``test_cfg`` has a key that is not listed above.
+        **kwargs: See :class:`MapRefiner` and :class:`EncoderDecoder`.
     """
 
-    def __init__(self, *args, map_dir: str | None = None, **kwargs) -> None:
+    map_type = 'irn'
+    defaults = dict(
+        bg_thr=0.25, radius=5, beta=10., num_steps=256, average=False)
+
+    def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.map_dir = map_dir
-        self.test_cfg = checked_test_cfg(self, _TEST_DEFAULTS)
         self.backbone.requires_grad_(False)
 
     def train(self, mode: bool = True) -> 'IRNet':
@@ -123,40 +115,36 @@ class IRNet(EncoderDecoder):
         logits = self.decode_head(self.extract_feat(views))
         return flip_average(logits.float()).sigmoid()[:, 0]
 
-    def predict(self, inputs: Tensor, data_samples: SampleList) -> SampleList:
-        """Refine stored maps.
+    def refine(self, images: Tensor, maps: Sequence[ActivationMaps],
+               data_samples: SampleList) -> list[ActivationMaps]:
+        """Walk maps up to the boundaries.
 
         Args:
-            inputs (Tensor): Normalised images of shape (N, 3, H, W).
-            data_samples (list[:obj:`SegDataSample`]): Samples with
-                ``image_id`` in their metainfo, as from
-                :class:`~mmlpcam.datasets.ImageLabelDataset`.
+            images (Tensor): Normalised images of shape (N, 3, H, W).
+            maps (Sequence[ActivationMaps]): Their maps.
+            data_samples (list[:obj:`SegDataSample`]): Their samples, which
+                get the boundaries.
 
         Returns:
-            list[:obj:`SegDataSample`]: See the class.
-
-        Raises:
-            FileNotFoundError: If an image has no maps.
-            ValueError: If there is no `map_dir`, no ``image_id``, or the
-                maps do not fit.
+            list[ActivationMaps]: N walked maps, on the device of the images.
         """
-        if self.map_dir is None:
-            raise ValueError('IRNet refines stored maps: set model.map_dir to '
-                             'their folder')
-        walk = dict(self.test_cfg)
-        bg_thr = walk.pop('bg_thr')
-        inputs = without_padding(inputs,
-                                 [sample.metainfo for sample in data_samples])
+        walk = {k: v for k, v in self.test_cfg.items() if k != 'bg_thr'}
+        kind = find_map_type(self.map_type)
         stride = self.decode_head.out_stride
-        for sample, edge in zip(data_samples, self.boundaries(inputs)):
-            seeds = load_maps(self.map_dir, sample, inputs.shape[-2:])
+        refined = []
+        for seeds, edge, sample in zip(maps, self.boundaries(images),
+                                       data_samples):
             walked = random_walk(seeds.strided(stride).to(edge), edge, **walk)
-            maps = ActivationMaps(
-                seeds.labels, [walked], seeds.size, stride, joint=True)
-            set_map_prediction(sample, dict(irn=maps), 'irn', bg_thr,
-                               self.num_classes)
             sample.set_data(dict(edge=PixelData(data=edge[None])))
-        return data_samples
+            refined.append(
+                ActivationMaps(
+                    seeds.labels, [walked],
+                    seeds.size,
+                    covered_size(seeds.size, stride),
+                    source=kind.name,
+                    normalization=kind.normalization,
+                    eps=kind.eps))
+        return refined
 
 
 class _PairHead(BaseModule):

@@ -1,18 +1,10 @@
 """Storage of local prototypes."""
-import os
-import zipfile
-from pathlib import Path
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mmlpcam.ops import prototype_direction
-from mmlpcam.utils import atomic_path
 
 _SIDES = ('class', 'context')
-_BUFFERS = tuple(f'{side}_{part}' for side in _SIDES
-                 for part in ('prototypes', 'valid', 'direction'))
 
 
 class PrototypeBank(nn.Module):
@@ -34,14 +26,14 @@ class PrototypeBank(nn.Module):
 
     Args:
         num_classes (int): Number of foreground classes C.
-        max_prototypes (int): Room for K prototypes per class and side.
+        num_clusters (int): Most prototypes K per class and side.
         channels (int): Feature channels D.
     """
 
-    def __init__(self, num_classes: int, max_prototypes: int,
+    def __init__(self, num_classes: int, num_clusters: int,
                  channels: int) -> None:
         super().__init__()
-        shape = (num_classes, max_prototypes)
+        shape = (num_classes, num_clusters)
         for side in _SIDES:
             self.register_buffer(f'{side}_prototypes',
                                  torch.zeros(*shape, channels))
@@ -89,7 +81,7 @@ class PrototypeBank(nn.Module):
                     f'the bank takes up to {room} prototypes of {channels} '
                     f'channels per class and side, but got '
                     f'{tuple(rows.shape)} for class {label}: set the '
-                    'num_clusters of CAMHead to the number of clusters')
+                    'num_clusters of the head to the number of clusters')
         for side, rows in zip(_SIDES, (class_prototypes, context_prototypes)):
             if momentum < 1 and not len(rows):
                 continue
@@ -117,55 +109,8 @@ class PrototypeBank(nn.Module):
             return self.class_direction
         return self.class_direction - self.context_direction
 
-    def save(self, path: str | os.PathLike) -> None:
-        """Write the bank to an `.npz` file, atomically, without pickle."""
-        with atomic_path(path) as tmp, open(tmp, 'wb') as file:
-            np.savez(
-                file, **{
-                    name: getattr(self, name).cpu().numpy()
-                    for name in _BUFFERS
-                })
-
-    def load(self, path: str | os.PathLike) -> None:
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If it holds no bank, or one of another size.
-        """
-        # np.load would take .npy files and refuse pickles in its own words
-        if Path(path).exists() and not zipfile.is_zipfile(path):
-            raise ValueError(f'{path} is no prototype bank: it is no whole '
-                             '.npz file')
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # whatever a damaged file brings up
-            raise ValueError(
-                f'{path} is no whole prototype bank ({error})') from error
-        if set(_BUFFERS) - set(arrays):
-            raise ValueError(f'{path} is no prototype bank: it lacks '
-                             f'{sorted(set(_BUFFERS) - set(arrays))}')
-        for name in _BUFFERS:
-            array, expected = arrays[name], getattr(self, name)
-            kind = 'b' if expected.dtype == torch.bool else 'f'
-            if array.shape != tuple(expected.shape):
-                raise ValueError(
-                    f'{path} holds {name} {array.shape}, but the model '
-                    f'expects {tuple(expected.shape)} (classes, clusters, '
-                    'channels): set num_classes, num_clusters and the '
-                    'backbone as they were when it was saved')
-            if array.dtype.kind != kind or not np.isfinite(array).all():
-                raise ValueError(
-                    f'{path} holds {name} of {array.dtype} with values that '
-                    'are not finite, or of a wrong type: build the bank anew')
-        for name in _BUFFERS:
-            getattr(self, name).copy_(torch.from_numpy(arrays[name]))
-
     def extra_repr(self) -> str:
         """Show sizes when printed."""
         classes, room, channels = self.class_prototypes.shape
-        return (f'num_classes={classes}, max_prototypes={room}, '
+        return (f'num_classes={classes}, num_clusters={room}, '
                 f'channels={channels}')

@@ -1,23 +1,26 @@
 """Pure functions on tensors and arrays: no registry, no files, any device."""
-from .activation import (activation_maps, flip_average, full_size_maps,
-                         max_normalize, strided_maps)
+from .activation import (NORMALIZATIONS, activation_maps, covered_size,
+                         flip_average, full_size_maps, normalize_maps,
+                         strided_maps)
 from .affinity import (PairKinds, affinity_loss, masked_mean, pair_affinity,
                        pair_kinds, pair_offsets, path_cells,
                        source_and_neighbours)
 from .confident_labels import confident_labels
 from .dense_crf import DenseCRF, label_unary, softmax_unary
 from .kmeans import KMeansResult, kmeans, kmeans_sklearn
+from .patch_affinity import refine_with_affinity
 from .prototypes import (prototype_direction, prototype_scores,
                          select_class_prototypes, select_context_prototypes,
                          split_features)
 from .random_walk import random_walk, transition_matrix
 
 __all__ = [
-    'DenseCRF', 'KMeansResult', 'PairKinds', 'activation_maps',
-    'affinity_loss', 'confident_labels', 'flip_average', 'full_size_maps',
-    'kmeans', 'kmeans_sklearn', 'label_unary', 'masked_mean', 'max_normalize',
-    'pair_affinity', 'pair_kinds', 'pair_offsets', 'path_cells',
-    'prototype_direction', 'prototype_scores', 'random_walk',
+    'DenseCRF', 'KMeansResult', 'NORMALIZATIONS', 'PairKinds',
+    'activation_maps', 'affinity_loss', 'confident_labels', 'covered_size',
+    'flip_average', 'full_size_maps', 'kmeans', 'kmeans_sklearn',
+    'label_unary', 'masked_mean', 'normalize_maps', 'pair_affinity',
+    'pair_kinds', 'pair_offsets', 'path_cells', 'prototype_direction',
+    'prototype_scores', 'random_walk', 'refine_with_affinity',
     'select_class_prototypes', 'select_context_prototypes', 'softmax_unary',
     'source_and_neighbours', 'split_features', 'strided_maps',
     'transition_matrix'

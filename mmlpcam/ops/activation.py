@@ -1,7 +1,12 @@
 """Class activation maps: CAM and LPCAM as one product, fusion, resizing."""
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+NORMALIZATIONS = ('class', 'image', 'minmax', 'none')
+"""tuple[str, ...]: How :func:`normalize_maps` brings maps to [0, 1]."""
 
 # torch.nn.functional.cosine_similarity guards its norms with the same value.
 _NORM_EPS = 1e-8
@@ -75,25 +80,42 @@ def flip_average(views: Tensor) -> Tensor:
     return (image + mirror.flip(-1)) / 2
 
 
-def full_size_maps(maps: Tensor,
-                   size: tuple[int, int],
-                   stride: int = 16) -> Tensor:
-    """Resize maps to the image, as IRN and LPCAM do.
+def covered_size(size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """Return the size of the area that features of an image cover.
 
-    The maps are stretched to the next multiple of the feature stride, which
-    is the area that the features cover, and then cropped to the image.
+    Args:
+        size (tuple[int, int]): Image size (H, W) in pixels.
+        stride (int): Stride of the features in pixels.
+
+    Returns:
+        tuple[int, int]: Next multiples of the stride, in pixels.
+
+    Example:
+        >>> covered_size((375, 500), 16)
+        (384, 512)
+    """
+    height, width = (-(-edge // stride) * stride for edge in size)
+    return height, width
+
+
+def full_size_maps(maps: Tensor, size: tuple[int, int],
+                   extent: tuple[int, int]) -> Tensor:
+    """Resize maps to the image.
+
+    The maps are stretched to the area that they cover and then cropped to
+    the image. With :func:`covered_size` as the area this is what IRN and
+    LPCAM do; with the image as the area, what MCTformer does.
 
     Args:
         maps (Tensor): Maps of shape (N, C, h, w).
         size (tuple[int, int]): Image size (H, W) in pixels.
-        stride (int): Stride of the features in pixels at scale 1. Defaults
-            to 16.
+        extent (tuple[int, int]): Size of the area that the maps cover, from
+            the top left corner of the image, in its pixels.
 
     Returns:
         Tensor: Maps of shape (N, C, H, W).
     """
-    padded = [-(-edge // stride) * stride for edge in size]
-    return _resize(maps, padded)[..., :size[0], :size[1]]
+    return _resize(maps, extent)[..., :size[0], :size[1]]
 
 
 def strided_maps(maps: Tensor,
@@ -112,31 +134,51 @@ def strided_maps(maps: Tensor,
     return _resize(maps, [-(-edge // out_stride) for edge in size])
 
 
-def _resize(maps: Tensor, size: list[int]) -> Tensor:
+def _resize(maps: Tensor, size: Sequence[int]) -> Tensor:
     if maps.numel() == 0:  # no class, which interpolate() refuses
         return maps.new_zeros(*maps.shape[:2], *size)
-    return F.interpolate(maps, size=size, mode='bilinear', align_corners=False)
+    return F.interpolate(
+        maps, size=list(size), mode='bilinear', align_corners=False)
 
 
-def max_normalize(maps: Tensor,
-                  eps: float = 0.,
-                  joint: bool = False) -> Tensor:
-    """Divide each map by its maximum.
+def normalize_maps(maps: Tensor,
+                   mode: str = 'class',
+                   eps: float = 0.) -> Tensor:
+    """Bring the maps of an image to [0, 1].
 
-    A map without a positive value becomes all zero. (The official LPCAM code
-    divides zero by zero there: NaN, which then floods the whole image.)
+    A flat map becomes all zero. (The official LPCAM code divides zero by zero
+    there: NaN, which then floods the whole image.)
 
     Args:
         maps (Tensor): Maps of shape (..., n, H, W), values >= 0.
-        eps (float): Added to a positive maximum: 1e-5 in the official CAM,
-            0 in the official LPCAM. Defaults to 0.
-        joint (bool): Whether the n maps of an image share one maximum, as
-            IRN has it after the random walk. Defaults to False.
+        mode (str): 'class' divides each map by its maximum, as CAM and LPCAM
+            have it; 'image' divides the n maps by one maximum, as IRN has it
+            after the random walk; 'minmax' stretches each map from its
+            minimum to its maximum, as MCTformer has it; 'none' takes maps as
+            they are. Defaults to 'class'.
+        eps (float): Added to what a map is divided by: 1e-5 in the official
+            CAM, 0 in the official LPCAM. Defaults to 0.
 
     Returns:
         Tensor: Maps of the same shape, values in [0, 1].
+
+    Raises:
+        ValueError: If the mode is unknown.
+
+    Example:
+        >>> maps = torch.tensor([[[1., 2.]], [[3., 4.]]])
+        >>> normalize_maps(maps, 'class').flatten()
+        tensor([0.5000, 1.0000, 0.7500, 1.0000])
+        >>> normalize_maps(maps, 'minmax').flatten()
+        tensor([0., 1., 0., 1.])
     """
-    if maps.numel() == 0:
+    if mode not in NORMALIZATIONS:
+        raise ValueError(f'expected a normalisation of {NORMALIZATIONS}, but '
+                         f'got {mode!r}')
+    if maps.numel() == 0 or mode == 'none':
         return maps
-    peak = maps.amax(dim=(-3, -2, -1) if joint else (-2, -1), keepdim=True)
+    if mode == 'minmax':
+        maps = maps - maps.amin(dim=(-2, -1), keepdim=True)
+    dim = (-3, -2, -1) if mode == 'image' else (-2, -1)
+    peak = maps.amax(dim=dim, keepdim=True)
     return torch.where(peak > 0, maps / (peak + eps), torch.zeros_like(maps))

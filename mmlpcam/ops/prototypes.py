@@ -32,53 +32,53 @@ def split_features(feats: Tensor, cam: Tensor,
             torch.nonzero(cam < fg_thr).flatten())
 
 
-def prototype_scores(centers: Tensor, weight: Tensor) -> Tensor:
+def prototype_scores(centers: Tensor,
+                     weight: Tensor,
+                     bias: Tensor | None = None) -> Tensor:
     """Classify cluster centres with the classifier (LPCAM Sec. 3.2).
 
     Args:
         centers (Tensor): Cluster centres at their raw scale, (K, D).
-        weight (Tensor): Bias-free classifier weights, (C, D).
+        weight (Tensor): Classifier weights, (C, D).
+        bias (Tensor, optional): Its bias, (C, ). Defaults to None: none.
 
     Returns:
         Tensor: Softmax over the foreground classes, (K, C).
     """
-    return torch.softmax(centers @ weight.to(centers).t(), dim=1)
+    logits = centers @ weight.to(centers).t()
+    if bias is not None:
+        logits = logits + bias.to(centers)
+    return torch.softmax(logits, dim=1)
 
 
-def select_class_prototypes(centers: Tensor, weight: Tensor, label: int,
-                            mu_f: float) -> Tensor:
-    """Keep the foreground centres that the classifier gives to the class.
+def select_class_prototypes(scores: Tensor, mu_f: float) -> Tensor:
+    """Keep the foreground centres that the classifier gives to their class.
 
     Where none passes, the best one is kept (the rule of the official COCO
     code; the official VOC code stops with an error there).
 
     Args:
-        centers (Tensor): Foreground centres of the class, (K, D).
-        weight (Tensor): Classifier weights, (C, D).
-        label (int): 0-based foreground class.
+        scores (Tensor): Scores of the foreground centres of a class for this
+            class, (K, ) in [0, 1].
         mu_f (float): Centres with a score > mu_f are kept, in [0, 1].
 
     Returns:
         Tensor: Mask of shape (K, ), bool. It holds a True unless K is 0.
     """
-    scores = prototype_scores(centers, weight)[:, label]
     keep = scores > mu_f
     if len(scores) and not keep.any():
         keep = scores >= scores.max() - _FALLBACK_MARGIN
     return keep
 
 
-def select_context_prototypes(centers: Tensor,
-                              weight: Tensor,
-                              label: int,
+def select_context_prototypes(scores: Tensor,
                               mu_b: float,
                               mu_b_low: float = 0.) -> Tensor:
     """Keep the context centres that the classifier mistakes for the class.
 
     Args:
-        centers (Tensor): Context centres of the class, (K, D).
-        weight (Tensor): Classifier weights, (C, D).
-        label (int): 0-based foreground class.
+        scores (Tensor): Scores of the context centres of a class for this
+            class, (K, ) in [0, 1].
         mu_b (float): Centres with a score < mu_b are kept, in [0, 1].
         mu_b_low (float): Centres with a score <= mu_b_low are dropped: 0.05
             in the official VOC code, 0 in the COCO code and in the paper.
@@ -87,7 +87,6 @@ def select_context_prototypes(centers: Tensor,
     Returns:
         Tensor: Mask of shape (K, ), bool. It may be all False.
     """
-    scores = prototype_scores(centers, weight)[:, label]
     return (scores > mu_b_low) & (scores < mu_b)
 
 

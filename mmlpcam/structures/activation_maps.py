@@ -10,7 +10,8 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from mmlpcam.ops import full_size_maps, max_normalize, strided_maps
+from mmlpcam.ops import (NORMALIZATIONS, full_size_maps, normalize_maps,
+                         strided_maps)
 from mmlpcam.utils import atomic_path, check_no_stage
 
 
@@ -27,17 +28,22 @@ class ActivationMaps:
         scales (Sequence[Tensor]): Maps of each scale, (n, h_s, w_s) float32,
             >= 0, not normalised.
         size (tuple[int, int]): Image size (H, W) in pixels.
-        stride (int): Pixels of the image per cell at scale 1.
-        eps (float): Added to the maximum that the maps are divided by.
-        joint (bool): Whether all classes are divided by one maximum, that of
-            the image, as after the random walk, or each by its own.
+        extent (tuple[int, int]): Size of the area that the maps of each scale
+            cover, in pixels of the image; at least `size`, see
+            :func:`mmlpcam.ops.full_size_maps`.
+        source (str): What made them: the name of a
+            :class:`~mmlpcam.structures.MapType`.
+        normalization (str): How they are brought to [0, 1], see
+            :func:`mmlpcam.ops.normalize_maps`. Defaults to 'class'.
+        eps (float): The same. Defaults to 0.
     """
     labels: tuple[int, ...]
     scales: Sequence[Tensor]
     size: tuple[int, int]
-    stride: int
+    extent: tuple[int, int]
+    source: str
+    normalization: str = 'class'
     eps: float = 0.
-    joint: bool = False
 
     def full(self) -> Tensor:
         """Return the maps at the size of the image.
@@ -46,7 +52,7 @@ class ActivationMaps:
             Tensor: (n, H, W) float32 in [0, 1].
         """
         return self._fuse([
-            full_size_maps(maps[None], self.size, self.stride)[0]
+            full_size_maps(maps[None], self.size, self.extent)[0]
             for maps in self.scales
         ])
 
@@ -65,7 +71,7 @@ class ActivationMaps:
         ])
 
     def _fuse(self, resized: list[Tensor]) -> Tensor:
-        return max_normalize(sum(resized), eps=self.eps, joint=self.joint)
+        return normalize_maps(sum(resized), self.normalization, self.eps)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the maps to a ``.npz`` file, whole or not at all.
@@ -82,9 +88,10 @@ class ActivationMaps:
                 tmp,
                 labels=np.asarray(self.labels, np.int64),
                 size=np.asarray(self.size, np.int64),
-                stride=np.int64(self.stride),
+                extent=np.asarray(self.extent, np.int64),
+                source=np.str_(self.source),
+                normalization=np.str_(self.normalization),
                 eps=np.float64(self.eps),
-                joint=np.bool_(self.joint),
                 **arrays)
 
     @classmethod
@@ -118,8 +125,14 @@ class ActivationMaps:
 
 def _checked(arrays: dict[str, np.ndarray]) -> dict:
     """Turn the arrays of a file into arguments of :class:`ActivationMaps`."""
-    shapes = dict(labels=1, size=1, stride=0, eps=0, joint=0)
-    kinds = dict(labels='iu', size='iu', stride='iu', eps='f', joint='b')
+    shapes = dict(labels=1, size=1, extent=1, source=0, normalization=0, eps=0)
+    kinds = dict(
+        labels='iu',
+        size='iu',
+        extent='iu',
+        source='U',
+        normalization='U',
+        eps='f')
     scales = [name for name in arrays if name.startswith('scale_')]
     expected = {*shapes, *(f'scale_{i}' for i in range(len(scales)))}
     if not scales or set(arrays) != expected:
@@ -132,13 +145,20 @@ def _checked(arrays: dict[str, np.ndarray]) -> dict:
                              f'{array.shape}')
     labels = tuple(arrays['labels'].tolist())
     size = tuple(arrays['size'].tolist())
-    stride, eps = int(arrays['stride']), float(arrays['eps'])
+    extent = tuple(arrays['extent'].tolist())
+    source, normalization = str(arrays['source']), str(arrays['normalization'])
+    eps = float(arrays['eps'])
     if len(set(labels)) != len(labels) or not all(0 <= label < 255
                                                   for label in labels):
         raise ValueError(f'labels {labels} are not different classes in '
                          '[0, 254]')
-    if len(size) != 2 or min(size) < 1 or stride < 1:
-        raise ValueError(f'size {size} or stride {stride} is not positive')
+    if len(size) != 2 or min(size) < 1:
+        raise ValueError(f'size {size} is not positive')
+    if len(extent) != 2 or any(e < s for e, s in zip(extent, size)):
+        raise ValueError(f'extent {extent} does not cover size {size}')
+    if not source or normalization not in NORMALIZATIONS:
+        raise ValueError(f'source {source!r} or normalization '
+                         f'{normalization!r} is unknown')
     if not 0 <= eps < np.inf:
         raise ValueError(f'eps is {eps}')
     maps = [arrays[f'scale_{i}'] for i in range(len(scales))]
@@ -151,13 +171,16 @@ def _checked(arrays: dict[str, np.ndarray]) -> dict:
         if not np.isfinite(array).all() or (array < 0).any():
             raise ValueError(f'scale_{i} has values that are negative or not '
                              'finite')
+        if normalization == 'none' and array.size and array.max() > 1:
+            raise ValueError(f'scale_{i} has values above 1')
     return dict(
         labels=labels,
         scales=[torch.from_numpy(array) for array in maps],
         size=size,
-        stride=stride,
-        eps=eps,
-        joint=bool(arrays['joint']))
+        extent=extent,
+        source=source,
+        normalization=normalization,
+        eps=eps)
 
 
 def load_maps(map_dir: str | os.PathLike, sample: BaseDataElement,

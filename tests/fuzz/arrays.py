@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from mmlpcam.models import PrototypeBank
 from mmlpcam.structures import ActivationMaps
 from .core import Case, Room, fuzzed
 from .labels import DAMAGED
@@ -44,9 +42,10 @@ def _read_maps(path: Path) -> dict:
         labels=tuple(maps.labels),
         scales=[scale.numpy() for scale in maps.scales],
         size=tuple(maps.size),
-        stride=maps.stride,
-        eps=maps.eps,
-        joint=maps.joint)
+        extent=tuple(maps.extent),
+        source=maps.source,
+        normalization=maps.normalization,
+        eps=maps.eps)
 
 
 def _maps_say(arrays: dict[str, np.ndarray]) -> dict:
@@ -55,9 +54,10 @@ def _maps_say(arrays: dict[str, np.ndarray]) -> dict:
         labels=tuple(arrays['labels'].tolist()),
         scales=[arrays[key] for key in sorted(scales)],
         size=tuple(arrays['size'].tolist()),
-        stride=int(arrays['stride']),
-        eps=float(arrays['eps']),
-        joint=bool(arrays['joint']))
+        extent=tuple(arrays['extent'].tolist()),
+        source=str(arrays['source']),
+        normalization=str(arrays['normalization']),
+        eps=float(arrays['eps']))
 
 
 @fuzzed('maps', 240, 12)
@@ -67,9 +67,10 @@ def make_maps(room: Room) -> Case:
     arrays: dict[str, Any] = dict(
         labels=np.array([0, 2, 5]),
         size=np.array([32, 48]),
-        stride=np.int64(16),
+        extent=np.array([32, 48]),
+        source=np.str_('cam'),
+        normalization=np.str_('class'),
         eps=np.float64(1e-5),
-        joint=np.bool_(False),
         scale_0=draw.random((3, 2, 3), np.float32),
         scale_1=draw.random((3, 1, 2), np.float32))
     truth = _maps_say(arrays)
@@ -127,75 +128,21 @@ def _wrong_maps(arrays: dict[str, Any]) -> list[tuple[str, str, Any]]:
         ('size', 'three', np.array([32, 48, 3])),
         ('size', 'zero', np.array([0, 48])),
         ('size', 'negative', np.array([-32, 48])),
-        ('size', 'other', np.array([33, 48])),
-        ('stride', 'zero', np.int64(0)),
-        ('stride', 'negative', np.int64(-16)),
-        ('stride', 'array', np.array([16, 16])),
-        ('stride', 'fraction', np.float64(1.5)),
+        ('size', 'other', np.array([31, 48])),
+        ('size', 'larger', np.array([33, 48])),
+        ('extent', 'zero', np.array([0, 0])),
+        ('extent', 'scalar', np.int64(48)),
+        ('extent', 'three', np.array([32, 48, 3])),
+        ('extent', 'smaller', np.array([32, 47])),
+        ('extent', 'fractions', np.array([32.5, 48.])),
+        ('extent', 'other', np.array([48, 64])),
+        ('source', 'empty', np.str_('')),
+        ('source', 'number', np.int64(1)),
+        ('source', 'bytes', np.bytes_(b'cam')),
+        ('normalization', 'unknown', np.str_('softmax')),
+        ('normalization', 'number', np.int64(1)),
         ('eps', 'nan', np.float64('nan')),
         ('eps', 'negative', np.float64(-1)),
         ('eps', 'other', np.float64(1e-3)),
-        ('joint', 'text', np.array('maybe')),
     ]
     return found
-
-
-# --- banks -------------------------------------------------------------------
-
-
-def _bank(seed: int) -> PrototypeBank:
-    bank = PrototypeBank(3, 4, 8)
-    draw = torch.Generator().manual_seed(seed)
-    for label in range(3):
-        bank.set_class(label, torch.rand(2 + label, 8, generator=draw),
-                       torch.rand(1, 8, generator=draw))
-    return bank
-
-
-def _contents(bank: PrototypeBank) -> dict[str, np.ndarray]:
-    return {key: value.numpy() for key, value in bank.state_dict().items()}
-
-
-@fuzzed('banks', 160, 8)
-def make_bank(room: Room) -> Case:
-    rng = room.rng
-    arrays = _contents(_bank(rng.randrange(1000)))
-    kind = rng.choice(('plain', 'bytes', 'bytes', 'values', 'values', 'evil'))
-    story, result = [kind], [dict(arrays)]
-    saved: dict[str, Any] = dict(arrays)
-    if kind == 'values':
-        key = rng.choice([key for key in arrays if 'valid' not in key])
-        value = arrays[key].copy()
-        what = rng.choice(('nan', 'inf', 'absent', 'cut', 'wider', 'text',
-                           'flat', 'complex'))
-        value[0] = np.nan if what == 'nan' else np.inf
-        saved[key] = dict(
-            nan=value,
-            inf=value,
-            cut=value[:-1],
-            wider=np.concatenate([arrays[key]] * 2, -1),
-            text=np.full(value.shape, 'x'),
-            flat=arrays[key].ravel(),
-            complex=arrays[key] + 1j,
-            absent=None)[what]
-        if what == 'absent':
-            del saved[key]
-        story += [key, what]
-        result = []
-    elif kind == 'evil':
-        saved['class_valid'] = np.array([Evil(room.canary, rng.randrange(4))],
-                                        dtype=object)
-        result = []
-    data = _npz(saved, allow_pickle=kind == 'evil')
-    if kind == 'bytes':
-        data, what = damage(rng, data)
-        story.append(what)
-    path = room.write('bank.npz', data)
-
-    def read():
-        bank = PrototypeBank(3, 4, 8)
-        bank.load(path)
-        return _contents(bank)
-
-    return Case(read, ['bank.npz'], result, kind == 'plain', story,
-                [room.canary])

@@ -93,7 +93,6 @@ class Job:
                 fg_thr=.5,
                 mu_f=.2,
                 mu_b=.95,
-                scales=(1., ),
                 num_workers=0), **dict(hook))
         return dict(
             model=model,
@@ -183,7 +182,7 @@ def test_labels_are_those_of_the_model_that_made_them(job):
     masks = job.masks()
     assert len(masks) == 6
     cfg = job.cfg()['model']
-    cfg.update(type='CAMSegmentor', test_cfg=dict(scales=(1., ), bg_thr=.4))
+    cfg.update(type='CAMSegmentor', test_cfg=dict(bg_thr=.4))
     judge = MODELS.build(cfg).eval()
     judge.load_state_dict(weights(job.folder / 'run'))
     hook, = (h for h in runner.hooks if isinstance(h, PrototypeBankHook))

@@ -164,7 +164,7 @@ def shorten(path) -> Config:
     for stage in cfg.stages.values():
         own = Config.fromfile(cfg.stage_configs[stage.config])
         changes = {f'{stage.task}_dataloader': dict(num_workers=0)}
-        if own.model.type == 'IRLabeller':
+        if own.model.type == 'IRLabeler':
             changes['model'] = dict(num_workers=0)
         else:
             changes['model'] = shrink(own.model)

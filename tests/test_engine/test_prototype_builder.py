@@ -8,13 +8,13 @@ from mmseg.registry import DATASETS, MODELS
 
 from mmlpcam.engine import PrototypeBuilder, draw_images
 from mmlpcam.engine import prototype_builder as module
-from mmlpcam.models import find_cam_head
-from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
-                         select_context_prototypes)
+from mmlpcam.models import find_map_head
+from mmlpcam.ops import (kmeans, kmeans_sklearn, prototype_scores,
+                         select_class_prototypes, select_context_prototypes)
 
 pytestmark = pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``')
 # A random classifier: everything may become a prototype.
-OPTIONS = dict(fg_thr=.5, mu_f=.2, mu_b=.95, scales=(1.0, 0.5), num_workers=0)
+OPTIONS = dict(fg_thr=.5, mu_f=.2, mu_b=.95, num_workers=0)
 
 
 def builder(data, **kwargs):
@@ -163,9 +163,9 @@ def test_bank_equals_a_plain_computation(tiny, voc_mini, clustered):
             assert len(kwargs['keys'].unique()) == len(points)
             centers.append(
                 kmeans(points, 3, seed=3, keys=kwargs['keys']).centers)
-        fg = centers[0][select_class_prototypes(centers[0], weight, label, .2)]
-        bg = centers[1][select_context_prototypes(centers[1], weight, label,
-                                                  .95, .1)]
+        scores = [prototype_scores(c, weight)[:, label] for c in centers]
+        fg = centers[0][select_class_prototypes(scores[0], .2)]
+        bg = centers[1][select_context_prototypes(scores[1], .95, .1)]
         assert bank.class_valid[label].sum() == len(fg)
         assert bank.context_valid[label].sum() == len(bg)
         assert torch.equal(bank.class_prototypes[label, :len(fg)], fg)
@@ -182,7 +182,8 @@ def test_sklearn_backend(tiny, voc_mini, clustered):
     bank, weight = model.decode_head.bank, model.decode_head.weight
     for label in range(2):
         fg = kmeans_sklearn(clustered[2 * label][0], 3).centers
-        fg = fg[select_class_prototypes(fg, weight, label, .2)]
+        fg = fg[select_class_prototypes(
+            prototype_scores(fg, weight)[:, label], .2)]
         assert torch.equal(bank.class_prototypes[label, :len(fg)], fg)
         assert bank.class_valid[label].sum() == len(fg)
     assert len(clustered) == 6  # all by the other builder
@@ -304,9 +305,9 @@ def test_training_mode_is_restored(tiny, voc_mini, training):
 
 
 def test_training_mode_is_restored_after_a_failure(tiny, voc_mini):
-    model = tiny.build().train()
+    model = tiny.build(stride=8).train()
     with pytest.raises(ValueError, match='at stride 8'):
-        builder(voc_mini, stride=8).build(model)
+        builder(voc_mini).build(model)
     assert model.training
     assert not model.decode_head.bank.is_built
 
@@ -381,7 +382,6 @@ def test_argument_errors(kwargs, message):
     dict(max_iters=0),
     dict(images_per_class=0),
     dict(max_features_per_class=0),
-    dict(scales=()),
 ])
 def test_argument_errors_before_the_work(kwargs):
     """Not after all features have been collected."""
@@ -394,7 +394,7 @@ def test_unknown_argument():
         PrototypeBuilder({}, tau=.1)
 
 
-# --- find_cam_head --------------------------------------------------------
+# --- find_map_head --------------------------------------------------------
 
 
 def segmentor(tiny, decode, auxiliary):
@@ -411,26 +411,27 @@ def segmentor(tiny, decode, auxiliary):
     return MODELS.build(cfg)
 
 
-def test_cam_head_as_decode_head(tiny):
+def test_map_head_as_decode_head(tiny):
     model = tiny.build()
-    assert find_cam_head(model) is model.decode_head
+    assert find_map_head(model) is model.decode_head
 
 
 @pytest.mark.parametrize('auxiliary', [['cam'], ['fcn', 'cam']])
-def test_cam_head_as_auxiliary_head(tiny, auxiliary):
+def test_map_head_as_auxiliary_head(tiny, auxiliary):
     model = segmentor(tiny, 'fcn', auxiliary)
-    assert find_cam_head(model) is model.auxiliary_head[-1]
+    assert find_map_head(model) is model.auxiliary_head[-1]
 
 
 @pytest.mark.parametrize('decode, auxiliary, number', [('fcn', [], 0),
                                                        ('fcn', ['fcn'], 0),
                                                        ('cam', ['cam'], 2)])
-def test_one_cam_head_is_needed(tiny, decode, auxiliary, number):
+def test_one_map_head_is_needed(tiny, decode, auxiliary, number):
     model = segmentor(tiny, decode, auxiliary)
     with pytest.raises(
             TypeError,
-            match=f'one CAMHead in EncoderDecoder, but found {number}: make'):
-        find_cam_head(model)
+            match=f'one MapHead, .* in EncoderDecoder, but found {number}: '
+            'make'):
+        find_map_head(model)
 
 
 def test_build_for_an_auxiliary_head(tiny, voc_mini):

@@ -9,13 +9,14 @@ from sklearn.metrics import roc_curve
 from mmlpcam.evaluation import (CAMIoUMetric, LabelQuality, ThresholdSweep,
                                 find_maps, load_scored_maps, sweep_thresholds,
                                 threshold_grid)
+from mmlpcam.ops import covered_size
 from mmlpcam.structures import ActivationMaps
 
 CLASSES = ('background', 'cat', 'dog', 'bird')
 GRID = threshold_grid(0., 1., .1)
 
 
-def random_samples(num=8, seed=0, joint=False):
+def random_samples(num=8, seed=0, source='cam', normalization='class'):
     """Maps at stride 4 and masks that they agree with now and then."""
     rng = np.random.default_rng(seed)
     out = []
@@ -28,7 +29,8 @@ def random_samples(num=8, seed=0, joint=False):
                 rng.random((len(labels), *cells), dtype=np.float32)**3)
             for _ in range(2)
         ]
-        maps = ActivationMaps(labels, scales, size, stride=4, joint=joint)
+        maps = ActivationMaps(labels, scales, size, covered_size(size, 4),
+                              source, normalization)
         truth = torch.from_numpy(rng.choice([0, 0, 0, 1, 2, 3, 255], size))
         full = maps.full()
         if len(labels):
@@ -64,15 +66,16 @@ def sweep_of(miou,
         foreground=LabelQuality(*map(np.array, fg), truth=100),
         background=LabelQuality(*map(np.array, bg), truth=100),
         num_images=1,
-        refined=refined)
+        source='irn' if refined else 'lpcam')
 
 
 # --- one pass over the maps -----------------------------------------------
 
 
-@pytest.mark.parametrize('joint', [False, True])
-def test_agrees_with_the_metric(tmp_path, joint):
-    samples = random_samples(joint=joint)
+@pytest.mark.parametrize('source, normalization', [('cam', 'class'),
+                                                   ('irn', 'image')])
+def test_agrees_with_the_metric(tmp_path, source, normalization):
+    samples = random_samples(source=source, normalization=normalization)
     file = tmp_path / 'scores.json'
     metric = CAMIoUMetric(out_file=str(file))
     metric.dataset_meta = dict(classes=CLASSES)
@@ -88,7 +91,7 @@ def test_agrees_with_the_metric(tmp_path, joint):
     expected = json.loads(file.read_text())
     sweep = sweep_thresholds(
         iter(samples), np.array(expected['thresholds']), len(CLASSES))
-    assert sweep.num_images == 8 and sweep.refined is joint
+    assert sweep.num_images == 8 and sweep.is_refined is (source == 'irn')
     assert sweep.thresholds[sweep.best] == expected['maps']['cam']['bg_thr']
     for name, values in expected['maps']['cam']['grid'].items():
         np.testing.assert_array_equal(
@@ -129,7 +132,7 @@ def test_columns_have_one_number_per_threshold():
 
 
 def test_ignored_value():
-    maps = ActivationMaps((0, ), [torch.ones(1, 2, 2)], (2, 2), stride=1)
+    maps = ActivationMaps((0, ), [torch.ones(1, 2, 2)], (2, 2), (2, 2), 'cam')
     truth = torch.tensor([[1, 9], [0, 9]])
     sweep = sweep_thresholds([(maps, truth)], GRID, 2, ignore_index=9)
     assert sweep.foreground.labelled[0] == 2
@@ -138,7 +141,8 @@ def test_ignored_value():
 
 def test_threshold_is_compared_in_the_precision_of_the_maps():
     """A tie is background, and 0.3 as float32 is larger than 0.3."""
-    maps = ActivationMaps((0, ), [torch.tensor([[[1., .3]]])], (1, 2), 1)
+    maps = ActivationMaps((0, ), [torch.tensor([[[1., .3]]])], (1, 2), (1, 2),
+                          'lpcam')
     sweep = sweep_thresholds([(maps, torch.ones(1, 2).long())], GRID, 2)
     assert sweep.foreground.labelled.tolist() == [2] * 3 + [1] * 7 + [0]
 
@@ -262,7 +266,8 @@ def write_maps(folder, dataset, **changes):
                     labels=sample.img_labels,
                     scales=[maps],
                     size=size,
-                    stride=32),
+                    extent=covered_size(size, 32),
+                    source='cam'),
                 **changes
             }).save(folder / 'maps' / f'{image_id}.npz')
 
@@ -311,9 +316,9 @@ def test_maps_of_another_size(voc_mini, tmp_path):
 
 
 def test_kinds_of_maps_are_not_mixed():
-    samples = random_samples(3) + random_samples(1, joint=True)
+    samples = random_samples(3) + random_samples(1, source='irn')
     with pytest.raises(
-            ValueError, match='1 of 4 maps come from the random walk'):
+            ValueError, match='several kinds .*3 are CAM, 1 are IRN: keep'):
         sweep_thresholds(samples, GRID, len(CLASSES))
 
 

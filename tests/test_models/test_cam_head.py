@@ -10,7 +10,8 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from mmlpcam.models import CAMHead
+from mmlpcam.models import CAMHead, multi_scale_maps
+from mmlpcam.models.map_inference import image_labels
 
 pytestmark = pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``')
 SCALES = (1.0, 0.5, 1.5)
@@ -37,6 +38,15 @@ def head(with_bank=True, **kwargs):
                                  randn(3, 6, seed=label).abs(),
                                  randn(label % 3, 6, seed=9 + label).abs())
     return model
+
+
+class Classifier(torch.nn.Module):
+    """A head behind features that any function computes."""
+
+    def __init__(self, decode_head, extract_feat=pool):
+        super().__init__()
+        self.decode_head = decode_head
+        self.extract_feat = extract_feat
 
 
 def samples(*labels):
@@ -132,7 +142,8 @@ def test_classify_is_the_mean_of_the_positions():
     feats = [randn(2, 6, 3, 5)]
     torch.testing.assert_close(
         model.classify(feats),
-        model.forward(feats).mean((2, 3)))
+        model.conv_seg(feats[0]).mean((2, 3)))
+    assert torch.equal(model.forward(feats), model.classify(feats))
     assert model.forward(feats).min() < 0  # signed
     assert model.conv_seg.bias is None
 
@@ -165,46 +176,79 @@ def test_predict_is_refused():
         head().predict([randn(1, 6, 2, 2)], [{}], {})
 
 
-def test_directions():
-    model = head()
-    assert torch.equal(
-        model.directions('cam'), model.conv_seg.weight[..., 0, 0])
-    assert torch.equal(model.directions('lpcam'), model.bank.directions())
-    assert torch.equal(
-        model.directions('lpcam_f'), model.bank.directions(False))
-    assert not torch.equal(
-        model.directions('lpcam'), model.directions('lpcam_f'))
+def test_maps_of_one_scale():
+    model, feats = head(), pool(randn(2, 3, 32, 48))
+    local = feats[1]
+    for kind, directions, unit in (('cam', model.conv_seg.weight[..., 0,
+                                                                 0], False),
+                                   ('lpcam', model.bank.directions(), True),
+                                   ('lpcam_f', model.bank.directions(False),
+                                    True)):
+        maps = model.maps(feats, kind, [2, 0], flip=False)
+        assert maps.shape == (2, 2, 2, 3)
+        expected = torch.einsum(
+            'cd,ndhw->nchw', directions,
+            F.normalize(local, dim=1) if unit else local).relu()
+        torch.testing.assert_close(maps, expected[:, [2, 0]])
+
+
+@pytest.mark.parametrize('size, ceil, floor', [((37, 50), (3, 4), (2, 3)),
+                                               ((32, 64), (2, 4), (2, 4))])
+def test_cells_and_extent(size, ceil, floor):
+    assert head().settings.cells(size) == ceil
+    assert head().settings.extent(size) == (ceil[0] * 16, ceil[1] * 16)
+    floored = head(rounding='floor').settings
+    assert floored.cells(size) == floor
+    assert floored.extent(size) == size
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(stride=0), 'got 0'),
+    (dict(rounding='round'), "got 16 and 'round'"),
+    (dict(scales=()), r'above 0, but are \(\)'),
+    (dict(scales=(1., 0.)), r'above 0, but are \(1.0, 0.0\)'),
+])
+def test_wrong_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        head(**options)
 
 
 def test_unknown_map_type():
-    with pytest.raises(
-            ValueError, match=r"'cam', 'lpcam_f', 'lpcam'.*got 'gradcam'"):
-        head().directions('gradcam')
+    for kind in ('gradcam', 'irn'):
+        with pytest.raises(
+                ValueError,
+                match=f"'cam', 'lpcam_f', 'lpcam'.*got '{kind}'.*CAMHead does "
+                'not make'):
+            multi_scale_maps(
+                Classifier(head()), randn(1, 3, 32, 32), [(0, )], [kind])
 
 
 @pytest.mark.parametrize('map_type', ['lpcam', 'lpcam_f'])
 def test_empty_bank(map_type):
-    model = head(with_bank=False)
+    model, feats = head(with_bank=False), pool(randn(1, 3, 32, 32))
     with pytest.raises(
-            RuntimeError, match=f"'{map_type}' maps .*PrototypeBankHook"):
-        model.directions(map_type)
-    assert torch.equal(model.directions('cam'), model.weight)
+            RuntimeError, match='LPCAM maps need .*PrototypeBankHook'):
+        model.maps(feats, map_type, [0], flip=False)
+    assert model.maps(feats, 'cam', [0], flip=False).any()
 
 
 def test_bank_travels_in_checkpoints(tmp_path):
     torch.save(head().state_dict(), tmp_path / 'a.pth')
     other = head(with_bank=False)
     load_checkpoint(other, str(tmp_path / 'a.pth'), strict=True)
-    assert torch.equal(other.directions('lpcam'), head().directions('lpcam'))
+    assert torch.equal(other.bank.directions(), head().bank.directions())
 
 
 # --- maps -----------------------------------------------------------------
 
 
-def fused_maps(model, extract, images, classes, **kwargs):
+def fused_maps(model, extract, images, classes, map_types, **settings):
     """Full-size and strided maps of the batch, by map type."""
-    found = model.multi_scale_maps(extract, images,
-                                   [list(classes)] * len(images), **kwargs)
+    found = multi_scale_maps(
+        Classifier(model, extract), images, [list(classes)] * len(images),
+        map_types, model.settings.changed(**settings))
+    assert all(maps.source == kind for image in found
+               for kind, maps in image.items())
     assert all(maps.labels == tuple(classes) for image in found
                for maps in image.values())
     return {
@@ -373,15 +417,15 @@ def never(images):
 
 def test_labels_of_the_metainfo():
     metas = [dict(img_labels=[2, 0]), dict(img_labels=())]
-    assert head().image_labels(never, randn(2, 3, 16, 16), metas) == [(2, 0),
-                                                                      ()]
+    model = Classifier(head(), never)
+    assert image_labels(model, randn(2, 3, 16, 16), metas) == [(2, 0), ()]
 
 
 @pytest.mark.parametrize('metas', [None, [dict(img_labels=(1, )), {}]])
 def test_predicted_labels(metas):
     model = head()
     images = randn(2, 3, 16, 32)
-    found = model.image_labels(pool, images, metas)
+    found = image_labels(Classifier(model), images, metas)
     probability = model.classify(pool(images)).sigmoid()
     assert found == [
         tuple(c for c in range(4) if row[c] > .5) for row in probability
@@ -391,10 +435,10 @@ def test_predicted_labels(metas):
 
 def test_prediction_is_told_once(monkeypatch):
     told = []
-    monkeypatch.setattr('mmlpcam.models.cam_head.print_log',
+    monkeypatch.setattr('mmlpcam.models.map_inference.print_log',
                         lambda *args, **kwargs: told.append((args, kwargs)))
     model = head()
     for _ in range(3):
-        model.image_labels(pool, randn(1, 3, 16, 16), None)
+        image_labels(Classifier(model), randn(1, 3, 16, 16), None)
     assert len(told) == 1 and 'without image labels' in told[0][0][0]
     assert told[0][1]['level'] == logging.WARNING

@@ -10,7 +10,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from mmlpcam.models import DisplacementHead, EdgeHead
-from mmlpcam.ops import random_walk
+from mmlpcam.ops import covered_size, random_walk
 from mmlpcam.structures import ActivationMaps
 
 CHANNELS = (4, 4, 8, 16, 32)
@@ -484,8 +484,9 @@ def stored(tmp_path):
                 randn(len(present), *grid, seed=seed + 10 * number + i).abs()
                 for i, grid in enumerate([(3, 4), (2, 2)])
             ]
-            ActivationMaps(tuple(present), scales, size,
-                           16).save(tmp_path / f'sub/{number}.npz')
+            ActivationMaps(
+                tuple(present), scales, size, covered_size(size, 16),
+                'lpcam').save(tmp_path / f'sub/{number}.npz')
             samples.append(
                 SegDataSample(
                     metainfo=dict(image_id=f'sub/{number}', ori_shape=size)))
@@ -534,12 +535,10 @@ def test_prediction_by_hand(stored, size):
             sample.activation.irn, large, rtol=0, atol=1e-4)
         planes = torch.zeros(4, *size)
         planes[0] = .4
-        for label, plane in zip(labels[number], large):
+        for label, plane in zip(labels[number], sample.activation.irn):
             planes[label + 1] = plane
-        torch.testing.assert_close(
-            sample.seg_logits.data, planes, rtol=0, atol=1e-4)
         mask = sample.pred_sem_seg.data
-        assert torch.equal(mask, sample.seg_logits.data.argmax(0)[None])
+        assert torch.equal(mask, planes.argmax(0)[None])
         assert set(mask.unique().tolist()) == {
             0, *(label + 1 for label in labels[number])
         }
@@ -573,7 +572,7 @@ def test_prediction_turns_with_image_and_maps(stored):
     model, images, (first, ) = predict(stored, (0, 2), size=size)
     maps = ActivationMaps.load(f'{stored.folder}/sub/0.npz')
     ActivationMaps(maps.labels, [scale.flip(2) for scale in maps.scales], size,
-                   16).save(f'{stored.folder}/sub/0.npz')
+                   size, 'lpcam').save(f'{stored.folder}/sub/0.npz')
     sample = SegDataSample(metainfo=dict(image_id='sub/0'))
     second, = model.predict(images.flip(3), [sample])
     torch.testing.assert_close(
@@ -585,12 +584,10 @@ def test_batch_equals_each_image_alone(stored, labels):
     model, images, together = predict(stored, *labels)
     for number, sample in enumerate(stored(*labels)):
         alone, = model.predict(images[number:number + 1], [sample])
-        for name in ('edge', 'seg_logits'):
-            torch.testing.assert_close(
-                getattr(together[number], name).data,
-                getattr(alone, name).data,
-                rtol=0,
-                atol=1e-4)
+        for one, other in ((together[number].edge.data, alone.edge.data),
+                           (together[number].activation.irn,
+                            alone.activation.irn)):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-4)
 
 
 def test_image_without_labels_is_background(stored):
@@ -598,7 +595,6 @@ def test_image_without_labels_is_background(stored):
     assert sample.pred_sem_seg.data.shape == (1, *SIZE)
     assert not sample.pred_sem_seg.data.any()
     assert sample.activation.irn.shape == (0, *SIZE)
-    assert sample.seg_logits.data.shape == (4, *SIZE)
     assert sample.img_labels == ()
 
 
@@ -625,7 +621,8 @@ def test_padding_of_the_preprocessor_plays_no_part(stored):
                 dict(inputs=[image], data_samples=stored((0, 2))))
     plain, padded = results
     assert padded.pad_shape == (64, 64)
-    assert torch.equal(plain.seg_logits.data, padded.seg_logits.data)
+    assert torch.equal(plain.activation.irn, padded.activation.irn)
+    assert torch.equal(plain.pred_sem_seg.data, padded.pred_sem_seg.data)
     assert torch.equal(plain.edge.data, padded.edge.data)
 
 

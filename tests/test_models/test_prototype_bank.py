@@ -36,7 +36,7 @@ def test_new_bank_is_empty():
     bank = PrototypeBank(4, 3, 5)
     assert not bank.is_built
     assert torch.equal(bank.directions(), torch.zeros(4, 5))
-    assert repr(bank) == ('PrototypeBank(num_classes=4, max_prototypes=3, '
+    assert repr(bank) == ('PrototypeBank(num_classes=4, num_clusters=3, '
                           'channels=5)')
 
 
@@ -145,96 +145,6 @@ def test_stale_rows_do_not_count():
     bank.class_prototypes[~bank.class_valid] = 7
     bank.context_prototypes[~bank.context_valid] = 7
     assert torch.equal(bank.directions(), before)
-
-
-# --- files ----------------------------------------------------------------
-
-
-def test_save_and_load(tmp_path):
-    path = tmp_path / 'new' / 'bank.npz'
-    filled().save(path)
-    other = PrototypeBank(4, 3, 5)
-    other.set_class(3, torch.ones(2, 5), torch.ones(1, 5))  # overwritten
-    other.load(str(path))
-    assert same(other, filled())
-    torch.testing.assert_close(other.directions(), filled().directions())
-    with np.load(path, allow_pickle=False) as file:
-        assert set(file.files) == BUFFERS
-        assert file['class_valid'].dtype == bool
-        assert file['class_prototypes'].dtype == np.float32
-    assert [p.name for p in path.parent.iterdir()] == ['bank.npz']
-
-
-def test_name_without_suffix_is_kept(tmp_path):
-    filled().save(tmp_path / 'bank')
-    assert [p.name for p in tmp_path.iterdir()] == ['bank']
-    other = PrototypeBank(4, 3, 5)
-    other.load(tmp_path / 'bank')
-    assert same(other, filled())
-
-
-@pytest.mark.parametrize('size', [(3, 3, 5), (4, 2, 5), (4, 3, 6)])
-def test_load_of_another_size(tmp_path, size):
-    filled().save(tmp_path / 'bank.npz')
-    other = PrototypeBank(*size)
-    with pytest.raises(
-            ValueError,
-            match=r'bank\.npz holds class_prototypes \(4, 3, 5\), but the '
-            'model expects .*num_clusters'):
-        other.load(tmp_path / 'bank.npz')
-    assert same(other, PrototypeBank(*size))
-
-
-def test_load_checks_all_before_it_changes_any(tmp_path):
-    arrays = {n: b.numpy() for n, b in filled().state_dict().items()}
-    np.savez(tmp_path / 'a.npz', **{**arrays, 'context_valid': np.ones(3)})
-    bank = PrototypeBank(4, 3, 5)
-    with pytest.raises(ValueError, match=r'context_valid \(3,\)'):
-        bank.load(tmp_path / 'a.npz')
-    assert same(bank, PrototypeBank(4, 3, 5))
-
-
-def test_load_of_foreign_npz(tmp_path):
-    np.savez(tmp_path / 'a.npz', class_valid=np.ones(3), maps=np.ones(3))
-    with pytest.raises(
-            ValueError,
-            match=r"no prototype bank: it lacks \['class_direction', "):
-        PrototypeBank(4, 3, 5).load(tmp_path / 'a.npz')
-
-
-def test_load_of_other_files(tmp_path):
-    """All that is no bank is a ValueError that names the file."""
-    np.save(tmp_path / 'a.npy', np.ones(3))
-    (tmp_path / 'text.npz').write_text('no numbers')
-    filled().save(tmp_path / 'whole.npz')
-    (tmp_path / 'half.npz').write_bytes(
-        (tmp_path / 'whole.npz').read_bytes()[:100])
-    for name in ('a.npy', 'text.npz', 'half.npz'):
-        with pytest.raises(ValueError, match=f'{name}.* no prototype bank'):
-            PrototypeBank(4, 3, 5).load(tmp_path / name)
-
-
-def test_load_of_no_file(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        PrototypeBank(4, 3, 5).load(tmp_path / 'none.npz')
-
-
-def test_failed_save_leaves_what_was_there(tmp_path, monkeypatch):
-    path = tmp_path / 'bank.npz'
-    PrototypeBank(4, 3, 5).save(path)
-
-    def half(file, **arrays):
-        file.write(b'half')
-        raise OSError('No space left on device')
-
-    monkeypatch.setattr(np, 'savez', half)
-    with pytest.raises(OSError, match='No space'):
-        filled().save(path)
-    monkeypatch.undo()
-    assert [p.name for p in tmp_path.iterdir()] == ['bank.npz']
-    bank = filled()
-    bank.load(path)
-    assert not bank.is_built
 
 
 # --- checkpoints ----------------------------------------------------------

@@ -3,8 +3,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmlpcam.ops import (activation_maps, flip_average, full_size_maps,
-                         max_normalize, prototype_direction, strided_maps)
+from mmlpcam.ops import (activation_maps, covered_size, flip_average,
+                         full_size_maps, normalize_maps, prototype_direction,
+                         strided_maps)
 
 
 def randn(*shape, seed=0):
@@ -163,7 +164,7 @@ def test_flip_average_mirrors_columns_not_rows():
 def test_full_size_maps_stretch_then_crop(size, stride, cells):
     maps = randn(1, 1, *cells)
     padded = bilinear(maps[0, 0].numpy(), cells[0] * stride, cells[1] * stride)
-    full = full_size_maps(maps, size, stride)
+    full = full_size_maps(maps, size, covered_size(size, stride))
     assert full.shape == (1, 1, *size)
     np.testing.assert_allclose(
         full[0, 0], padded[:size[0], :size[1]], atol=1e-5)
@@ -173,7 +174,7 @@ def test_full_size_maps_of_another_scale_cover_the_same_area():
     """At scale 2 there are more cells, but the target stays."""
     maps = randn(1, 1, 5, 7)
     np.testing.assert_allclose(
-        full_size_maps(maps, (33, 50))[0, 0],
+        full_size_maps(maps, (33, 50), (48, 64))[0, 0],
         bilinear(maps[0, 0].numpy(), 48, 64)[:33, :50],
         atol=1e-5)
 
@@ -189,7 +190,11 @@ def test_strided_maps(size, out):
     assert strided_maps(maps, (10, 11), out_stride=5).shape == (1, 2, 2, 3)
 
 
-@pytest.mark.parametrize('resize', [full_size_maps, strided_maps])
+def full_size(maps, size):
+    return full_size_maps(maps, size, covered_size(size, 16))
+
+
+@pytest.mark.parametrize('resize', [full_size, strided_maps])
 def test_resizing_keeps_constants_and_bounds(resize):
     constant = resize(torch.full((2, 3, 2, 3), .3), (21, 40))
     torch.testing.assert_close(constant, torch.full_like(constant, .3))
@@ -199,25 +204,25 @@ def test_resizing_keeps_constants_and_bounds(resize):
     assert resized.max() <= maps.max() + 1e-6
 
 
-@pytest.mark.parametrize('resize, size', [(full_size_maps, (21, 40)),
+@pytest.mark.parametrize('resize, size', [(full_size, (21, 40)),
                                           (strided_maps, (6, 10))])
 def test_no_class_gives_no_map(resize, size):
     """An image without labels is resized too: (N, 0, H, W)."""
     assert resize(torch.zeros(2, 0, 2, 3), (21, 40)).shape == (2, 0, *size)
 
 
-# --- max_normalize --------------------------------------------------------
+# --- normalize_maps -------------------------------------------------------
 
 
-def test_max_normalize_by_hand():
+def test_normalize_maps_by_hand():
     maps = torch.tensor([[1., 4.], [0., .5]]).view(2, 1, 2)
     torch.testing.assert_close(
-        max_normalize(maps).view(2, 2),
+        normalize_maps(maps).view(2, 2),
         torch.tensor([[.25, 1.], [0., 1.]]),
         rtol=0,
         atol=0)
     torch.testing.assert_close(
-        max_normalize(maps, eps=.5).view(2, 2),
+        normalize_maps(maps, eps=.5).view(2, 2),
         torch.tensor([[1 / 4.5, 4 / 4.5], [0., .5]]))
 
 
@@ -225,7 +230,7 @@ def test_max_normalize_by_hand():
 def test_flat_map_becomes_zero(eps):
     maps = torch.zeros(3, 2, 2)
     maps[1, 0, 1] = 1e-30
-    out = max_normalize(maps, eps)
+    out = normalize_maps(maps, eps=eps)
     assert not out.isnan().any()
     assert torch.equal(out[[0, 2]], torch.zeros(2, 2, 2))
     assert out[1].max() == (1. if eps == 0 else torch.tensor(1e-30) / eps)
@@ -233,10 +238,25 @@ def test_flat_map_becomes_zero(eps):
 
 def test_each_map_has_its_own_maximum():
     maps = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
-    out = max_normalize(maps)
+    out = normalize_maps(maps)
     assert torch.equal(out.amax((-2, -1)), torch.ones(2, 3))
     torch.testing.assert_close(out * maps.amax((-2, -1), keepdim=True), maps)
 
 
-def test_max_normalize_of_nothing():
-    assert max_normalize(torch.zeros(1, 0, 3, 3)).shape == (1, 0, 3, 3)
+def test_normalize_maps_of_nothing():
+    assert normalize_maps(torch.zeros(1, 0, 3, 3)).shape == (1, 0, 3, 3)
+
+
+def test_minimum_to_maximum():
+    maps = torch.tensor([[1., 4.], [3., 3.]]).view(2, 1, 2)
+    assert torch.equal(
+        normalize_maps(maps, 'minmax').view(2, 2),
+        torch.tensor([[0., 1.], [0., 0.]]))
+    torch.testing.assert_close(
+        normalize_maps(maps, 'minmax', eps=1.).view(2, 2),
+        torch.tensor([[0., .75], [0., 0.]]))
+
+
+def test_unknown_normalization():
+    with pytest.raises(ValueError, match="'minmax', 'none'.*got 'softmax'"):
+        normalize_maps(torch.zeros(1, 2, 2), 'softmax')

@@ -10,10 +10,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmseg.structures import SegDataSample
+from torch import nn
 
-from mmlpcam.models import CAMHead
-from mmlpcam.ops import (activation_maps, flip_average, full_size_maps, kmeans,
-                         max_normalize, prototype_direction,
+from mmlpcam.models import CAMHead, multi_scale_maps
+from mmlpcam.ops import (activation_maps, covered_size, flip_average,
+                         full_size_maps, kmeans, normalize_maps,
+                         prototype_direction, prototype_scores,
                          select_class_prototypes, select_context_prototypes,
                          split_features, strided_maps)
 
@@ -65,7 +67,10 @@ class Official:
         room = max(
             len(side) for c in self.clustered for side in self.prototypes(c))
         head = CAMHead(
-            weight.shape[1], len(weight) + 1, num_clusters=room).eval()
+            weight.shape[1],
+            len(weight) + 1,
+            num_clusters=room,
+            scales=self.scales).eval()
         with torch.no_grad():
             head.conv_seg.weight.copy_(weight[:, :, None, None])
         for label in self.clustered:
@@ -154,11 +159,11 @@ def check_selection(official):
     weight = official['classifier_weight']
     for label in official.clustered:
         fg, bg = (official[f'centers_{side}_{label}'] for side in SIDES)
-        kept = fg[select_class_prototypes(fg, weight, label,
-                                          official.number('mu_f'))]
-        context = bg[select_context_prototypes(bg, weight, label,
-                                               official.number('mu_b'),
-                                               official.number('mu_b_low'))]
+        kept = fg[select_class_prototypes(
+            prototype_scores(fg, weight)[:, label], official.number('mu_f'))]
+        context = bg[select_context_prototypes(
+            prototype_scores(bg, weight)[:, label], official.number('mu_b'),
+            official.number('mu_b_low'))]
         assert torch.equal(kept, official[f'class_prototypes_{label}'])
         assert torch.equal(context, official[f'context_prototypes_{label}'])
 
@@ -176,10 +181,10 @@ def check_maps(official):
         for s in range(len(official.scales)):
             fused = flip_average(official[f'feat_{i}_{s}'])
             maps = activation_maps(fused, rows, normalize=True)
-            full = full + full_size_maps(maps, size)
+            full = full + full_size_maps(maps, size, covered_size(size, 16))
             strided = strided + strided_maps(maps, size)
-        check_close(max_normalize(full)[0], official[f'lpcam_full_{i}'])
-        check_close(max_normalize(strided)[0], official[f'lpcam_strided_{i}'])
+        check_close(normalize_maps(full)[0], official[f'lpcam_full_{i}'])
+        check_close(normalize_maps(strided)[0], official[f'lpcam_strided_{i}'])
 
 
 def check_head_maps(official):
@@ -187,11 +192,11 @@ def check_head_maps(official):
     for i, size, present in official.images:
         if not present:
             continue
-        maps = head.multi_scale_maps(
-            official.extract_feat(i),
-            torch.zeros(1, 3, *size), [present],
-            map_types=['lpcam'],
-            scales=official.scales)[0]['lpcam']
+        model = nn.Module()
+        model.decode_head = head
+        model.extract_feat = official.extract_feat(i)
+        maps = multi_scale_maps(model, torch.zeros(1, 3, *size), [present],
+                                ['lpcam'])[0]['lpcam']
         check_close(maps.full(), official[f'lpcam_full_{i}'])
         check_close(maps.strided(), official[f'lpcam_strided_{i}'])
 

@@ -43,6 +43,16 @@ def test_one_sided_split(value, fg, bg):
     assert [side.tolist() for side in split] == [fg, bg]
 
 
+def kept_for_class(points, weight, label, mu_f):
+    return select_class_prototypes(
+        prototype_scores(points, weight)[:, label], mu_f)
+
+
+def kept_for_context(points, weight, label, mu_b, mu_b_low=0.):
+    return select_context_prototypes(
+        prototype_scores(points, weight)[:, label], mu_b, mu_b_low)
+
+
 # --- prototype_scores -----------------------------------------------------
 
 
@@ -80,7 +90,7 @@ def centers():
     (0.0, [1, 1, 1, 1, 1]),
 ])
 def test_class_prototypes(mu_f, expected):
-    keep = select_class_prototypes(centers(), torch.eye(2), 0, mu_f)
+    keep = kept_for_class(centers(), torch.eye(2), 0, mu_f)
     assert keep.tolist() == list(map(bool, expected))
 
 
@@ -88,22 +98,22 @@ def test_equality_does_not_pass():
     """Four equal weights give 0.25 exactly."""
     points = randn(2, 3)
     weight = torch.zeros(4, 3)
-    assert select_class_prototypes(points, weight, 1, .25).all()  # fallback
-    assert not select_context_prototypes(points, weight, 1, .25).any()
-    assert not select_context_prototypes(points, weight, 1, .5, .25).any()
-    assert select_context_prototypes(points, weight, 1, .2501, .2499).all()
+    assert kept_for_class(points, weight, 1, .25).all()  # fallback
+    assert not kept_for_context(points, weight, 1, .25).any()
+    assert not kept_for_context(points, weight, 1, .5, .25).any()
+    assert kept_for_context(points, weight, 1, .2501, .2499).all()
 
 
 def test_fallback_keeps_the_best():
-    keep = select_class_prototypes(centers(), torch.eye(2), 0, 0.99)
+    keep = kept_for_class(centers(), torch.eye(2), 0, 0.99)
     assert keep.tolist() == [True, False, False, False, False]
-    keep = select_class_prototypes(centers(), torch.eye(2), 1, 0.99)
+    keep = kept_for_class(centers(), torch.eye(2), 1, 0.99)
     assert keep.tolist() == [False, False, False, False, True]
 
 
 def test_fallback_keeps_ties_within_the_margin():
     points = torch.tensor([[1., 0.], [1. + 1e-6, 0.], [0.99, 0.]])
-    keep = select_class_prototypes(points, torch.eye(2), 0, 0.99)
+    keep = kept_for_class(points, torch.eye(2), 0, 0.99)
     assert keep.tolist() == [True, True, False]
 
 
@@ -114,14 +124,14 @@ def test_fallback_keeps_ties_within_the_margin():
     (0.01, 0., [0, 0, 0, 0, 0]),
 ])
 def test_context_prototypes(mu_b, low, expected):
-    keep = select_context_prototypes(centers(), torch.eye(2), 0, mu_b, low)
+    keep = kept_for_context(centers(), torch.eye(2), 0, mu_b, low)
     assert keep.tolist() == list(map(bool, expected))
 
 
 def test_score_zero_is_no_context():
     """The lower bound is strict, so an underflow to 0 is dropped."""
     points = torch.tensor([[-500., 0.], [0., 0.]])
-    keep = select_context_prototypes(points, torch.eye(2), 0, 0.9)
+    keep = kept_for_context(points, torch.eye(2), 0, 0.9)
     assert keep.tolist() == [False, True]
 
 
@@ -133,18 +143,18 @@ def test_selection_equals_a_loop():
             for p in points
         ])
         assert (z > .6).any() and ((z > .05) & (z < .6)).any()
-        assert select_class_prototypes(points, weight, label,
-                                       .6).tolist() == (z > .6).tolist()
-        assert select_context_prototypes(points, weight, label, .6,
-                                         .05).tolist() == ((z > .05) &
-                                                           (z < .6)).tolist()
+        assert kept_for_class(points, weight, label,
+                              .6).tolist() == (z > .6).tolist()
+        assert kept_for_context(points, weight, label, .6,
+                                .05).tolist() == ((z > .05) &
+                                                  (z < .6)).tolist()
 
 
 def test_no_centre():
     none = torch.zeros(0, 6)
     weight = randn(5, 6)
-    assert select_class_prototypes(none, weight, 0, .9).shape == (0, )
-    assert select_context_prototypes(none, weight, 0, .9).shape == (0, )
+    assert kept_for_class(none, weight, 0, .9).shape == (0, )
+    assert kept_for_context(none, weight, 0, .9).shape == (0, )
 
 
 # --- prototype_direction --------------------------------------------------

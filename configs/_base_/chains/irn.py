@@ -20,8 +20,9 @@ stages = dict(
                 extra_map_types=(),
                 bg_thr=0.3))),
     ir_labels=dict(
-        task='label', config='ir_labels', model=dict(fg_thr=0.45,
-                                                     bg_thr=0.25)),
+        task='label',
+        config='ir_labels',
+        model=dict(test_cfg=dict(fg_thr=0.45, bg_thr=0.25))),
     irn=dict(task='train', config='irn'),
     refined=dict(
         task='test',

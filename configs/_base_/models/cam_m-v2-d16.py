@@ -34,11 +34,11 @@ model = dict(
             checkpoint=
             '{{$MOBILENET_V2:../shared/weights/mobilenet_v2_imagenet.pth}}')),
     decode_head=dict(
-        type='CAMHead', in_channels=1280, num_classes=13, num_clusters=12),
-    test_cfg=dict(
-        map_type='lpcam',
-        extra_map_types=('cam', 'lpcam_f'),
-        scales=(1.0, 0.5, 1.5),
-        flip=True,
+        type='CAMHead',
+        in_channels=1280,
+        num_classes=13,
+        num_clusters=12,
         stride=16,
-        bg_thr=0.3))
+        scales=(1.0, 0.5, 1.5)),
+    test_cfg=dict(
+        map_type='lpcam', extra_map_types=('cam', 'lpcam_f'), bg_thr=0.3))

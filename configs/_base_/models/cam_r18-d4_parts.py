@@ -23,11 +23,11 @@ model = dict(
         norm_cfg=dict(type='BN', requires_grad=True),
         norm_eval=False),
     decode_head=dict(
-        type='CAMHead', in_channels=96, num_classes=6, num_clusters=12),
-    test_cfg=dict(
-        map_type='lpcam',
-        extra_map_types=('cam', 'lpcam_f'),
-        scales=(1.0, ),
-        flip=True,
+        type='CAMHead',
+        in_channels=96,
+        num_classes=6,
+        num_clusters=12,
         stride=4,
-        bg_thr=0.4))
+        scales=(1.0, )),
+    test_cfg=dict(
+        map_type='lpcam', extra_map_types=('cam', 'lpcam_f'), bg_thr=0.4))

@@ -28,11 +28,11 @@ model = dict(
             checkpoint='https://download.pytorch.org/models/'
             'resnet50-19c8e357.pth')),
     decode_head=dict(
-        type='CAMHead', in_channels=2048, num_classes=21, num_clusters=12),
-    test_cfg=dict(
-        map_type='lpcam',
-        extra_map_types=('cam', 'lpcam_f'),
-        scales=(1.0, 0.5, 1.5, 2.0),
-        flip=True,
+        type='CAMHead',
+        in_channels=2048,
+        num_classes=21,
+        num_clusters=12,
         stride=16,
-        bg_thr=0.3))
+        scales=(1.0, 0.5, 1.5, 2.0)),
+    test_cfg=dict(
+        map_type='lpcam', extra_map_types=('cam', 'lpcam_f'), bg_thr=0.3))

@@ -69,9 +69,4 @@ param_scheduler = [
 # the epochs of a small set are short
 default_hooks = dict(checkpoint=dict(interval=5))
 custom_hooks = [dict(type='ChannelsLastHook'), dict(type='IterSeedHook')]
-prototypes = dict(
-    type='PrototypeBankHook',
-    init='k-means++',
-    num_workers=0,
-    scales=(1.0, ),
-    stride=4)
+prototypes = dict(type='PrototypeBankHook', init='k-means++', num_workers=0)

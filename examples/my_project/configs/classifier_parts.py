@@ -73,8 +73,9 @@ val_evaluator = None
 
 model = dict(
     decode_head=dict(
-        num_classes=len(_base_.metainfo.classes), num_clusters=num_clusters),
-    test_cfg=dict(scales=scales))
+        num_classes=len(_base_.metainfo.classes),
+        num_clusters=num_clusters,
+        scales=scales))
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=3e-3, weight_decay=1e-4),
@@ -99,7 +100,5 @@ custom_hooks = [
         fg_thr=0.25,  # tau, splits features by their CAM
         mu_f=0.5,  # class prototypes score above it
         mu_b=0.5,  # context prototypes score below it ...
-        mu_b_low=0.,  # ... and above it
-        scales=scales,
-        stride=4)
+        mu_b_low=0.)  # ... and above it
 ]

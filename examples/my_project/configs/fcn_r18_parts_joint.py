@@ -40,7 +40,9 @@ model = dict(
         type='CAMHead',
         in_channels=128,
         num_classes=len(_base_.metainfo.classes),
-        num_clusters=12))
+        num_clusters=12,
+        stride=8,
+        scales=(1.0, )))
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys=dict(auxiliary_head=dict(lr_mult=10))))
 custom_hooks = [
@@ -54,7 +56,5 @@ custom_hooks = [
         fg_thr=0.25,  # tau, splits features by their CAM
         mu_f=0.5,  # class prototypes score above it
         mu_b=0.5,  # context prototypes score below it ...
-        mu_b_low=0.,  # ... and above it
-        scales=(1.0, ),
-        stride=8)
+        mu_b_low=0.)  # ... and above it
 ]

@@ -13,7 +13,7 @@ from mmseg.registry import HOOKS
 
 from mmlpcam.engine.label_refresher import LabelRefresher
 from mmlpcam.engine.prototype_builder import PrototypeBuilder
-from mmlpcam.models import find_cam_head
+from mmlpcam.models import find_prototype_head
 
 # Where the message hub, and so the checkpoint, has the labels in use.
 _GENERATION = 'pseudo_labels'
@@ -86,11 +86,7 @@ class PrototypeBankHook(Hook):
         self.builder = PrototypeBuilder(dataset, **builder)
         self._last_checkpoint: str | None = None
         self.refresher = None if labels is None else LabelRefresher(
-            **labels,
-            scales=self.builder.scales,
-            flip=self.builder.flip,
-            stride=self.builder.stride,
-            num_workers=self.builder.num_workers)
+            **labels, num_workers=self.builder.num_workers)
 
     def before_train(self, runner: Runner) -> None:
         """Fail before the training rather than after it.
@@ -114,7 +110,7 @@ class PrototypeBankHook(Hook):
                 'not be those of the averaged weights: leave the priority of '
                 "EMAHook at 'NORMAL', and that of PrototypeBankHook unset")
         model = _unwrap(runner)
-        find_cam_head(model)
+        find_prototype_head(model)
         self.builder.prepare()
         if self.refresher is None:
             return
@@ -143,8 +139,7 @@ class PrototypeBankHook(Hook):
                 'they are made anew from its prototypes',
                 logger='current',
                 level=logging.WARNING)
-            with _averaged(runner), _autocast(runner):
-                self.refresher.refresh(model, generation)
+            self._label(runner, generation)
             self.refresher.note_checkpoint(generation)
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -207,9 +202,15 @@ class PrototypeBankHook(Hook):
     def _build_and_label(self, runner: Runner, generation: str) -> None:
         self.build(runner)
         if self.refresher is not None:
-            with _averaged(runner), _autocast(runner):
-                self.refresher.refresh(_unwrap(runner), generation)
+            self._label(runner, generation)
             runner.message_hub.update_info(_GENERATION, generation)
+
+    def _label(self, runner: Runner, generation: str) -> None:
+        model = _unwrap(runner)
+        with _averaged(runner), _autocast(runner):
+            self.refresher.refresh(
+                model, generation,
+                self.builder.map_settings(find_prototype_head(model)))
 
 
 def _unwrap(runner: Runner) -> EncoderDecoder:
@@ -234,7 +235,8 @@ def _averaged(runner: Runner) -> Iterator[None]:
     hook._swap_ema_parameters()
     try:
         yield
-        shared = (find_cam_head(model).bank, find_cam_head(ema.module).bank)
+        shared = tuple(
+            find_prototype_head(each).bank for each in (model, ema.module))
         if not ema.update_buffers:  # it has none of its own
             shared = (model, ema.module)
         for ours, theirs in zip(*(module.buffers() for module in shared)):

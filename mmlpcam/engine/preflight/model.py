@@ -24,7 +24,9 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmlpcam.models import CAMHead, CAMSegmentor, EdgeHead, find_cam_head
+from mmlpcam.models import EdgeHead, MapHead, MapSettings, find_prototype_head
+from mmlpcam.structures import find_map_type
+from ..prototype_builder import PrototypeBuilder
 from .common import LATER
 
 _SIDE = 128  # of the image that goes through the model
@@ -123,12 +125,13 @@ class ModelCheck:
         samples = batch.get('data_samples', []) if isinstance(batch,
                                                               Mapping) else []
         if training and any(
-                isinstance(head, CAMHead) for _, head in self._heads()):
+                isinstance(head, MapHead) for _, head in self._heads()):
             for sample in samples:
                 if 'img_labels' not in sample.metainfo:
                     raise ValueError(
-                        'the photos have no `img_labels`, which CAMHead '
-                        'learns from: wrap the dataset in ImageLabelDataset')
+                        'the photos have no `img_labels`, which the head of '
+                        'the maps learns from: wrap the dataset in '
+                        'ImageLabelDataset')
         if hasattr(self.model, 'data_preprocessor'):
             self.model.data_preprocessor(copy.deepcopy(batch), training)
 
@@ -175,31 +178,45 @@ class ModelCheck:
                 raise RuntimeError('the losses cannot be computed: '
                                    f'{error}') from error
 
-    def check_strides(self, hook_stride: int | None) -> None:
-        """Compare all settings of a stride with that of the features.
-
-        Args:
-            hook_stride (int, optional): That of PrototypeBankHook, if there
-                is one.
+    @torch.no_grad()
+    def check_strides(self) -> None:
+        """Compare the strides of the heads with those of the features.
 
         Raises:
-            TypeError: If prototypes are asked for, but there is no CAMHead.
-            ValueError: If a stride is another.
+            ValueError: If one is another.
         """
-        if not self._feats:
-            return
-        if hook_stride is not None:
-            feats = find_cam_head(self.model).local_features(self._feats)
-            _check_stride('`stride` of PrototypeBankHook', hook_stride, feats)
-        if isinstance(self.model, CAMSegmentor):
-            feats = find_cam_head(self.model).local_features(self._feats)
-            _check_stride('model.test_cfg.stride',
-                          self.model.test_cfg['stride'], feats)
         for name, head in self._heads():
-            if isinstance(head, EdgeHead):
+            if isinstance(head, MapHead):
+                self._check_maps(f'model.{name}.stride', head, head.settings)
+            elif isinstance(head, EdgeHead) and self._feats:
                 for i, stride in enumerate(head.strides):
-                    _check_stride(f'model.{name}.strides[{i}]', stride,
-                                  self._feats[i])
+                    _check_stride(f'model.{name}.strides[{i}]',
+                                  MapSettings(stride=stride), self._feats[i])
+
+    @torch.no_grad()
+    def check_prototypes(self, builder: PrototypeBuilder) -> None:
+        """Look for the head that prototypes are for.
+
+        Args:
+            builder (PrototypeBuilder): What will build them.
+
+        Raises:
+            TypeError: If there is none, or several.
+            ValueError: If the stride of the builder is another.
+        """
+        head = find_prototype_head(self.model)
+        self._check_maps('`stride` of PrototypeBankHook', head,
+                         builder.map_settings(head))
+
+    def _check_maps(self, name: str, head: MapHead,
+                    settings: MapSettings) -> None:
+        kind = next(
+            (kind
+             for kind in head.map_types if not find_map_type(kind).needs_bank),
+            None)
+        if kind is not None and self._feats:
+            _check_stride(name, settings,
+                          head.maps(self._feats, kind, [0], flip=False))
 
     def _heads(self) -> Iterator[tuple[str, nn.Module]]:
         """Yield all heads with the names that they have in the config."""
@@ -236,14 +253,14 @@ def _check_channels(head: BaseDecodeHead, feats: Sequence[Tensor]) -> None:
                              f'{feats[index].shape[1]}')
 
 
-def _check_stride(name: str, stride: int, feats: Tensor) -> None:
-    cells = feats.shape[-1]
-    if -(-_SIDE // stride) != cells:
-        right = round(_SIDE / cells)
+def _check_stride(name: str, settings: MapSettings, feats: Tensor) -> None:
+    cells = tuple(feats.shape[-2:])
+    if cells != settings.cells((_SIDE, _SIDE)):
+        right = round(_SIDE / cells[1])
         raise ValueError(
-            f'{name} is {stride}, but the features have the stride {right}: '
-            f'set it to {right}, or change strides and dilations of the '
-            'backbone')
+            f'{name} is {settings.stride}, but the features have the stride '
+            f'{right}: set it to {right}, or change strides and dilations of '
+            'the backbone')
 
 
 def check_weights(cfg: Config, task: str) -> None:

@@ -122,7 +122,7 @@ def _check_run(run: Run) -> tuple[str, ...] | None:
         f'{name}_dataloader': split.dataset
         for name, split in splits.items()
     }
-    stride = None
+    builder = None
     if run.task == 'train':
         by_iter, end = check_training(cfg)
         for name, hook in hooks.items():
@@ -133,7 +133,7 @@ def _check_run(run: Run) -> tuple[str, ...] | None:
                             text.startswith(LATER)
                             for text in texts(hook.builder.dataset)):
                         datasets[name] = hook.builder.prepare()
-                    stride = hook.builder.stride
+                    builder = hook.builder
         warn_of_tags(splits['train'].dataset)
     for name, split in splits.items():
         if name != 'train':
@@ -154,7 +154,9 @@ def _check_run(run: Run) -> tuple[str, ...] | None:
                 batch = split.loader.collate_fn(
                     [split.dataset[i] for i in range(number)])
                 model.check_batch(batch, name == 'train')
-    model.check_strides(stride)
+    model.check_strides()
+    if builder is not None:
+        model.check_prototypes(builder)
     if run.task == 'train':
         with named('train_dataloader'):
             smallest = smallest_batch(splits['train'])

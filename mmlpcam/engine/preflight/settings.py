@@ -13,6 +13,7 @@ from mmseg.registry import (HOOKS, LOOPS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS,
 from torch import nn
 
 from mmlpcam.models import MAP_DEFAULTS, CAMSegmentor
+from mmlpcam.structures import find_map_type
 from ..hooks import PrototypeBankHook
 from ..mixed_precision import init_amp
 from .common import check_arguments, find_type, named
@@ -202,7 +203,7 @@ def check_bank(cfg: Config, bank: PrototypeBankHook, hooks: dict[str, Hook],
     test_cfg = {**MAP_DEFAULTS, **(model.get('test_cfg') or {})}
     needed = [
         name for name in (test_cfg['map_type'], *test_cfg['extra_map_types'])
-        if name != 'cam'
+        if find_map_type(name).needs_bank
     ]
     if (cfg.get('val_dataloader') and needed and not starts
             and issubclass(kind, CAMSegmentor)

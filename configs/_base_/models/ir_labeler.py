@@ -1,15 +1,16 @@
 # No network: stored maps in, the labels that IRN learns from out. The dense
 # CRF of IRN; `backend` takes pydensecrf2 where it is installed.
 model = dict(
-    type='IRLabeller',
+    type='IRLabeler',
     map_dir='stage://maps/maps',
-    crf=dict(
-        gaussian_sxy=3,
-        gaussian_compat=3,
-        bilateral_sxy=50,
-        bilateral_srgb=5,
-        bilateral_compat=10,
-        num_iters=10,
-        backend='auto'))
+    test_cfg=dict(
+        crf=dict(
+            gaussian_sxy=3,
+            gaussian_compat=3,
+            bilateral_sxy=50,
+            bilateral_srgb=5,
+            bilateral_compat=10,
+            num_iters=10,
+            backend='auto')))
 # a model without parameters, which DistributedDataParallel refuses
 model_wrapper_cfg = dict(type='MMSeparateDistributedDataParallel')

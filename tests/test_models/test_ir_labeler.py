@@ -8,12 +8,13 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from mmlpcam.models import IRLabeller
-from mmlpcam.ops import confident_labels
+from mmlpcam.models import IRLabeler
+from mmlpcam.ops import confident_labels, covered_size
 from mmlpcam.ops.dense_crf import choose_backend
 from mmlpcam.structures import ActivationMaps
 
 CRF = dict(backend='scipy', num_iters=2)
+SETTINGS = dict(fg_thr=.45, bg_thr=.25, crf=CRF)
 NO_CRF = dict(backend='scipy', gaussian_compat=0, bilateral_compat=0)
 SIZES = [(33, 40), (40, 33), (28, 50)]
 LABELS = [(0, 2), (), (3, )]
@@ -28,7 +29,8 @@ def make_maps(labels, size, seed=0):
         randn(len(labels), *grid, seed=seed + i).relu()
         for i, grid in enumerate([(3, 4), (2, 2)])
     ]
-    return ActivationMaps(tuple(labels), scales, size, 16)
+    return ActivationMaps(
+        tuple(labels), scales, size, covered_size(size, 16), 'lpcam')
 
 
 @pytest.fixture
@@ -44,11 +46,9 @@ def stored(tmp_path):
     return str(tmp_path), dict(inputs=inputs, data_samples=samples)
 
 
-def build(folder, **kwargs):
-    return IRLabeller(folder, **{
-        **dict(fg_thr=.45, bg_thr=.25, crf=CRF),
-        **kwargs
-    })
+def build(folder, num_workers=0, **settings):
+    return IRLabeler(
+        dict(SETTINGS, **settings), map_dir=folder, num_workers=num_workers)
 
 
 def masks(results):
@@ -108,7 +108,7 @@ def test_images_are_turned_to_rgb(stored, monkeypatch):
         seen.append((image, labels, kwargs))
         return np.zeros(image.shape[:2], np.uint8)
 
-    monkeypatch.setattr('mmlpcam.models.ir_labeller.confident_labels', spy)
+    monkeypatch.setattr('mmlpcam.models.ir_labeler.confident_labels', spy)
     build(folder).test_step(batch)
     for (image, labels,
          kwargs), given, expected in zip(seen, batch['inputs'], LABELS):
@@ -142,7 +142,7 @@ def test_processes_get_arrays_only(stored, monkeypatch):
         sent.extend(arguments)
         return map(function, *arguments)
 
-    monkeypatch.setattr(IRLabeller, '_map', record)
+    monkeypatch.setattr(IRLabeler, '_map', record)
     build(folder).test_step(batch)
     for images in sent:
         assert len(images) == 3
@@ -227,16 +227,14 @@ class Chain:
                 labels, size,
                 seed=number).save(folder / 'maps' / f'{image_id}.npz')
 
-    def run(self, batch_size=1, **kwargs):
+    def run(self, batch_size=1, num_workers=0, **settings):
         self.count += 1
         runner = Runner(
             model=dict(
-                type='IRLabeller',
+                type='IRLabeler',
                 map_dir=str(self.folder / 'maps'),
-                **{
-                    **dict(fg_thr=.45, bg_thr=.25, crf=CRF),
-                    **kwargs
-                }),
+                num_workers=num_workers,
+                test_cfg=dict(SETTINGS, **settings)),
             work_dir=str(self.folder / 'work'),
             experiment_name=f'run{self.count}',
             default_scope='mmseg',
@@ -344,7 +342,10 @@ def test_other_thresholds_are_refused(chain):
 
 def test_registered(mmseg_scope):
     model = MODELS.build(
-        dict(type='IRLabeller', map_dir='maps', fg_thr=.3, bg_thr=.05))
+        dict(
+            type='IRLabeler',
+            map_dir='maps',
+            test_cfg=dict(fg_thr=.3, bg_thr=.05)))
     # what 'auto' has chosen is what PseudoLabelLoop writes down
     assert model.test_cfg == dict(
         fg_thr=.3, bg_thr=.05, crf=dict(backend=choose_backend('auto')))

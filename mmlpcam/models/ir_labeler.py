@@ -1,0 +1,89 @@
+"""Stored maps in, the labels that IRN learns from out."""
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
+import numpy as np
+import torch
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.utils import SampleList
+from torch import Tensor
+
+from mmlpcam.ops import confident_labels
+from mmlpcam.ops.dense_crf import choose_backend
+from mmlpcam.structures import ActivationMaps
+from mmlpcam.utils.parallel import explained_death, worker_pool
+from .map_refiner import MapReader, TrainingFree
+
+
+@MODELS.register_module()
+class IRLabeler(MapReader, TrainingFree):
+    """Model without weights that labels what stored maps are sure of.
+
+    The dense CRF, which takes most of the time, runs for the images of a
+    batch in parallel. ``test_cfg`` takes
+
+    - fg_thr (float), bg_thr (float): See
+      :func:`mmlpcam.ops.confident_labels`. Default to 0.45 and 0.25, as in
+      LPCAM.
+    - crf (dict): Arguments of :class:`mmlpcam.ops.DenseCRF`. Defaults to {}:
+      those of IRN.
+
+    Args:
+        *args: See :class:`TrainingFree`.
+        num_workers (int): Processes; 0 works in the calling one. A batch
+            should hold a few images for each. Defaults to 0.
+        **kwargs: See :class:`MapReader` and :class:`TrainingFree`.
+
+    Raises:
+        ValueError: If the thresholds are not 0 <= bg_thr <= fg_thr <= 1.
+    """
+
+    defaults = dict(fg_thr=0.45, bg_thr=0.25, crf={})
+
+    def __init__(self, *args, num_workers: int = 0, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        fg_thr, bg_thr = self.test_cfg['fg_thr'], self.test_cfg['bg_thr']
+        if not 0 <= bg_thr <= fg_thr <= 1:
+            raise ValueError('expected 0 <= bg_thr <= fg_thr <= 1, but got '
+                             f'bg_thr {bg_thr} and fg_thr {fg_thr}')
+        crf = dict(self.test_cfg['crf'])
+        crf['backend'] = choose_backend(crf.get('backend', 'auto'))
+        # PseudoLabelLoop writes them beside the labels
+        self.test_cfg['crf'] = crf
+        self.num_workers = num_workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def label(self, images: Sequence[Tensor], maps: Sequence[ActivationMaps],
+              data_samples: SampleList) -> None:
+        """Label a batch.
+
+        Args:
+            images (Sequence[Tensor]): Images (3, H, W) uint8, BGR.
+            maps (Sequence[ActivationMaps]): Their maps.
+            data_samples (list[:obj:`SegDataSample`]): Their samples, which
+                get ``pred_sem_seg``, (1, H, W), 255 where the maps are not
+                sure.
+        """
+        photos = [
+            image.flip(0).permute(1, 2, 0).contiguous().cpu().numpy()
+            for image in images
+        ]
+        masks = self._map(
+            partial(confident_labels, **self.test_cfg), photos,
+            [each.full().numpy() for each in maps],
+            [each.labels for each in maps])
+        for sample, mask in zip(data_samples, masks):
+            sample.set_data(
+                dict(
+                    pred_sem_seg=PixelData(
+                        data=torch.from_numpy(mask.astype(np.int64))[None])))
+
+    def _map(self, function: Callable, *arguments: list) -> list[np.ndarray]:
+        if not self.num_workers:
+            return list(map(function, *arguments))
+        if self._pool is None:
+            self._pool = worker_pool(self.num_workers)
+        with explained_death():
+            return list(self._pool.map(function, *arguments))

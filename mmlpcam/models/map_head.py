@@ -1,0 +1,385 @@
+"""Heads that turn features into maps."""
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.utils import ConfigType, SampleList
+from torch import Tensor, nn
+
+from mmlpcam.ops import activation_maps, covered_size, flip_average
+from .prototype_bank import PrototypeBank
+
+
+class MapSettings(NamedTuple):
+    """How maps are made of an image, whatever makes them.
+
+    Attributes:
+        scales (Sequence[float]): Factors of the image size whose maps are
+            fused.
+        flip (bool): Whether to fuse the maps of mirror images.
+        stride (int): Stride of the features in pixels.
+        rounding (str): Whether the features have a cell for the pixels that
+            are left over at the right and bottom ('ceil', as padded
+            convolutions do) or drop these ('floor', as patch embeddings do).
+    """
+    scales: Sequence[float] = (1.0, 0.5, 1.5, 2.0)
+    flip: bool = True
+    stride: int = 16
+    rounding: str = 'ceil'
+
+    def changed(self, **changes) -> 'MapSettings':
+        """Return these settings with some changed.
+
+        Args:
+            **changes: New values; None changes nothing.
+
+        Returns:
+            MapSettings: The settings, with scales as a tuple.
+
+        Raises:
+            ValueError: If a value is out of range.
+        """
+        given = {k: v for k, v in changes.items() if v is not None}
+        new = self._replace(**given)
+        if new.stride < 1 or new.rounding not in ('ceil', 'floor'):
+            raise ValueError(
+                "expected `stride` >= 1 and `rounding` 'ceil' or 'floor', but "
+                f'got {new.stride} and {new.rounding!r}')
+        if not new.scales or min(new.scales) <= 0:
+            raise ValueError('`scales` must hold factors above 0, but are '
+                             f'{tuple(new.scales)}')
+        return new._replace(scales=tuple(new.scales))
+
+    def cells(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the size of the feature map of an image.
+
+        Args:
+            size (tuple[int, int]): Image size (H, W) in pixels.
+
+        Returns:
+            tuple[int, int]: Rows and columns.
+        """
+        if self.rounding == 'floor':
+            return size[0] // self.stride, size[1] // self.stride
+        height, width = covered_size(size, self.stride)
+        return height // self.stride, width // self.stride
+
+    def extent(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the size of the area that the maps of an image cover.
+
+        Args:
+            size (tuple[int, int]): Image size (H, W) in pixels.
+
+        Returns:
+            tuple[int, int]: At least the size of the image. Where pixels are
+            dropped, maps are stretched over these.
+        """
+        if self.rounding == 'floor':
+            return size
+        return covered_size(size, self.stride)
+
+
+class MapHead(BaseDecodeHead):
+    """Base of classification heads that yield maps of their classes.
+
+    A subclass says how whole images are classified and how maps are made,
+    both from features: a head never runs the backbone. What several scales
+    and views of an image make of it is the business of
+    :func:`~mmlpcam.models.multi_scale_maps`. It is the ``decode_head`` of a
+    :class:`CAMSegmentor`, or an ``auxiliary_head`` of any segmentor.
+
+    It learns with the multi-label soft-margin loss from the image labels in
+    ``data_sample.img_labels``.
+
+    Attributes:
+        map_types (tuple[str, ...]): Names of the maps that it makes, each a
+            registered :class:`~mmlpcam.structures.MapType`.
+        settings (MapSettings): How its maps are made.
+
+    Args:
+        in_channels (int): Channels D of the feature map.
+        num_classes (int): Number of classes with the background, which is
+            class 0, as in the dataset.
+        stride (int): See :class:`MapSettings`. Defaults to 16.
+        rounding (str): The same. Defaults to 'ceil'.
+        scales (Sequence[float]): The same. Defaults to (1.0, 0.5, 1.5, 2.0).
+        flip (bool): The same. Defaults to True.
+        in_index (int): Which backbone output to use. Defaults to -1.
+        loss_weight (float): Factor of the loss. Defaults to 1.0.
+        init_cfg (dict, optional): Initialisation. Defaults to None.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    map_types: tuple[str, ...] = ()
+
+    def __init__(self,
+                 in_channels: int,
+                 num_classes: int,
+                 *,
+                 stride: int = 16,
+                 rounding: str = 'ceil',
+                 scales: Sequence[float] = (1.0, 0.5, 1.5, 2.0),
+                 flip: bool = True,
+                 in_index: int = -1,
+                 loss_weight: float = 1.0,
+                 init_cfg: dict | None = None) -> None:
+        if num_classes < 2:
+            raise ValueError(
+                '`num_classes` counts the background and must be at least 2, '
+                f'but got {num_classes}')
+        settings = MapSettings().changed(
+            scales=scales, flip=flip, stride=stride, rounding=rounding)
+        super().__init__(
+            in_channels,
+            in_channels,
+            num_classes=num_classes,
+            out_channels=num_classes,
+            dropout_ratio=0,
+            in_index=in_index,
+            init_cfg=init_cfg)
+        del self.conv_seg  # of BaseDecodeHead, whose classes are pixels'
+        self.settings = settings
+        self.loss_weight = loss_weight
+
+    @abstractmethod
+    def classify(self, feats: Sequence[Tensor]) -> Tensor:
+        """Classify whole images.
+
+        Args:
+            feats (Sequence[Tensor]): Multi-level features.
+
+        Returns:
+            Tensor: Logits of shape (N, C), C without background.
+        """
+
+    @abstractmethod
+    def maps(self, feats: Sequence[Tensor], map_type: str,
+             classes: Sequence[int], *, flip: bool) -> Tensor:
+        """Compute the maps of some classes at one scale.
+
+        Args:
+            feats (Sequence[Tensor]): Multi-level features of N images; with
+                `flip` of 2N, the mirror images behind the images.
+            map_type (str): One of ``map_types``.
+            classes (Sequence[int]): The n 0-based foreground classes.
+            flip (bool): Whether there are mirror images to fuse.
+
+        Returns:
+            Tensor: Maps (N, n, h, w), float32, >= 0, not normalised.
+
+        Raises:
+            ValueError: If it makes no such maps.
+        """
+
+    def check_map_type(self, map_type: str) -> None:
+        """Check that a kind of maps can be made.
+
+        Args:
+            map_type (str): Its name.
+
+        Raises:
+            ValueError: If it cannot.
+        """
+        if map_type not in self.map_types:
+            raise ValueError(
+                f'expected a map type of {self.map_types}, but got '
+                f'{map_type!r}, which {type(self).__name__} does not make')
+
+    def forward(self, feats: Sequence[Tensor]) -> Tensor:
+        """Classify whole images, see :meth:`classify`."""
+        return self.classify(feats)
+
+    def loss(self, inputs: Sequence[Tensor], batch_data_samples: SampleList,
+             train_cfg: ConfigType) -> dict[str, Tensor]:
+        """Compute the multi-label soft-margin loss.
+
+        Args:
+            inputs (Sequence[Tensor]): Multi-level features.
+            batch_data_samples (list[:obj:`SegDataSample`]): Samples with
+                ``img_labels`` in their metainfo; masks are not looked at.
+            train_cfg (dict): Not needed; part of the interface.
+
+        Returns:
+            dict[str, Tensor]: 'loss_cls', and 'acc_cls', the percentage of
+            right yes-or-no decisions.
+
+        Raises:
+            KeyError: If a sample has no ``img_labels``.
+        """
+        logits = self.classify(inputs)
+        target = label_vectors(batch_data_samples, logits)
+        loss = F.multilabel_soft_margin_loss(logits.float(), target.float())
+        accuracy = ((logits > 0) == target.bool()).float().mean() * 100
+        return dict(loss_cls=loss * self.loss_weight, acc_cls=accuracy)
+
+    def predict(self, inputs: Sequence[Tensor], batch_img_metas: list[dict],
+                test_cfg: ConfigType) -> Tensor:
+        """Refuse: maps need several scales and views of an image."""
+        raise TypeError(f'{type(self).__name__} gives maps through '
+                        "CAMSegmentor: set model.type='CAMSegmentor'")
+
+
+class PrototypeHead(MapHead):
+    """Base of heads whose maps can come from a bank of local prototypes.
+
+    It has the LPCAM maps 'lpcam' and 'lpcam_f', the ones without context
+    (https://arxiv.org/abs/2303.10334). A subclass adds the maps that tell
+    foreground from context, and how a centre of features is classified; this
+    and :meth:`local_features` is all that
+    :class:`~mmlpcam.engine.PrototypeBuilder` asks for.
+
+    Attributes:
+        split_map_type (str): The maps that tell foreground from context.
+        bank (PrototypeBank): Filled by
+            :class:`~mmlpcam.engine.PrototypeBankHook`.
+
+    Args:
+        in_channels (int): See :class:`MapHead`.
+        num_classes (int): The same.
+        num_clusters (int): Clusters per class and side, and so the most
+            prototypes: K of the paper, 12 for PASCAL VOC, 20 for MS COCO.
+            Defaults to 12.
+        **kwargs: See :class:`MapHead`.
+    """
+
+    map_types = ('lpcam_f', 'lpcam')
+    split_map_type = 'cam'
+
+    def __init__(self,
+                 in_channels: int,
+                 num_classes: int,
+                 *,
+                 num_clusters: int = 12,
+                 **kwargs) -> None:
+        super().__init__(in_channels, num_classes, **kwargs)
+        self.bank = PrototypeBank(num_classes - 1, num_clusters, in_channels)
+
+    @abstractmethod
+    def class_scores(self, centers: Tensor) -> Tensor:
+        """Classify centres of local features (LPCAM Sec. 3.2).
+
+        Args:
+            centers (Tensor): Cluster centres at their raw scale, (K, D).
+
+        Returns:
+            Tensor: Softmax over the foreground classes, (K, C).
+        """
+
+    def local_features(self, feats: Sequence[Tensor]) -> Tensor:
+        """Pick the feature map that maps and prototypes live on.
+
+        Args:
+            feats (Sequence[Tensor]): Multi-level features.
+
+        Returns:
+            Tensor: Features of shape (N, D, h, w).
+        """
+        return self._transform_inputs(feats)
+
+    def maps(self, feats: Sequence[Tensor], map_type: str,
+             classes: Sequence[int], *, flip: bool) -> Tensor:
+        """Compute LPCAM maps.
+
+        They compare the mean of the features of image and mirror image, as
+        the official code has it. Arguments are those of :class:`MapHead`.
+
+        Raises:
+            ValueError: If it makes no such maps.
+            RuntimeError: If the bank is empty.
+        """
+        self.check_map_type(map_type)
+        local = self.local_features(feats)
+        return activation_maps(
+            flip_average(local) if flip else local,
+            self.directions(map_type == 'lpcam')[[*classes]],
+            normalize=True)
+
+    def directions(self, with_context: bool) -> Tensor:
+        """Return what unit features are compared to.
+
+        Args:
+            with_context (bool): Whether context prototypes are subtracted.
+
+        Returns:
+            Tensor: (C, D) for :func:`mmlpcam.ops.activation_maps`.
+
+        Raises:
+            RuntimeError: If the bank is empty.
+        """
+        if not self.bank.is_built:
+            raise RuntimeError(
+                'LPCAM maps need prototypes, but the bank is empty: load a '
+                'checkpoint trained with PrototypeBankHook and the same '
+                f"num_clusters, or use map_type='{self.split_map_type}'")
+        return self.bank.directions(with_context)
+
+
+def label_vectors(data_samples: SampleList, like: Tensor) -> Tensor:
+    """Turn image labels into vectors of zeros and ones.
+
+    Args:
+        data_samples (list[:obj:`SegDataSample`]): N samples with
+            ``img_labels`` in their metainfo.
+        like (Tensor): Logits of shape (N, C).
+
+    Returns:
+        Tensor: (N, C), of the same type and device.
+
+    Raises:
+        KeyError: If a sample has no ``img_labels``.
+    """
+    target = torch.zeros_like(like)
+    for row, sample in zip(target, data_samples):
+        if 'img_labels' not in sample.metainfo:
+            raise KeyError('a training sample has no `img_labels`: wrap the '
+                           'dataset in ImageLabelDataset')
+        row[list(sample.img_labels)] = 1
+    return target
+
+
+def find_map_head(model: nn.Module) -> MapHead:
+    """Find the one head of a model that makes maps.
+
+    Args:
+        model (nn.Module): Any segmentor.
+
+    Returns:
+        MapHead: Its decode head or auxiliary head.
+
+    Raises:
+        TypeError: If it has none, or several.
+    """
+    heads = [m for m in model.modules() if isinstance(m, MapHead)]
+    if len(heads) != 1:
+        raise TypeError(
+            f'expected one MapHead, such as CAMHead, in '
+            f'{type(model).__name__}, but found {len(heads)}: make it the '
+            'decode_head of a CAMSegmentor or an auxiliary_head of the '
+            'segmentor')
+    return heads[0]
+
+
+def find_prototype_head(model: nn.Module) -> PrototypeHead:
+    """Find the one head of a model that makes maps, with its prototypes.
+
+    Args:
+        model (nn.Module): Any segmentor.
+
+    Returns:
+        PrototypeHead: Its decode head or auxiliary head.
+
+    Raises:
+        TypeError: If it has none, or several, or the one has no prototypes.
+    """
+    head = find_map_head(model)
+    if not isinstance(head, PrototypeHead):
+        raise TypeError(
+            f'{type(head).__name__} has no prototypes: take a head that is a '
+            'PrototypeHead, such as CAMHead, or PrototypeBankHook out of '
+            'custom_hooks')
+    return head

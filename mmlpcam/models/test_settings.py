@@ -1,0 +1,40 @@
+"""Settings of a prediction."""
+from mmengine.model import BaseModel
+
+from .map_head import MapHead
+
+
+def complete_test_cfg(model: BaseModel, defaults: dict) -> dict:
+    """Complete the ``test_cfg`` of a model.
+
+    Args:
+        model (BaseModel): The model.
+        defaults (dict): All keys that it takes.
+
+    Returns:
+        dict: Its ``test_cfg``, with defaults where a key is missing.
+
+    Raises:
+        ValueError: If it has a key that is not among the defaults.
+    """
+    given = dict(model.test_cfg or {})
+    unknown = set(given) - set(defaults)
+    if unknown:
+        raise ValueError(f'unknown keys {sorted(unknown)} in model.test_cfg; '
+                         f'{type(model).__name__} takes {sorted(defaults)}')
+    return {**defaults, **given}
+
+
+def prediction_settings(model: BaseModel) -> dict:
+    """Tell what decides the predictions of a model, besides its weights.
+
+    Args:
+        model (BaseModel): The model, not wrapped for distribution.
+
+    Returns:
+        dict: Its ``test_cfg``, and how its heads make maps.
+    """
+    heads = [m for m in model.modules() if isinstance(m, MapHead)]
+    return dict(
+        test_cfg=dict(model.test_cfg),
+        maps=[head.settings._asdict() for head in heads])
