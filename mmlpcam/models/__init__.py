@@ -1,4 +1,5 @@
 """Models: importing this package registers them with MMSegmentation."""
+from .amnet import AMNet, AMNHead
 from .aspp_v2_head import ASPPV2Head
 from .cam_head import CAMHead
 from .cam_segmentor import CAMSegmentor
@@ -17,15 +18,16 @@ from .official_weights import convert_official_weights
 from .pointwise_neck import PointwiseNeck
 from .pretrained_init import PretrainedInit
 from .prototype_bank import PrototypeBank
+from .recam_head import ReCAMHead
 from .test_settings import prediction_settings
 
 __all__ = [
-    'ASPPV2Head', 'CAMHead', 'CAMSegmentor', 'CRFTTAModel', 'DisplacementHead',
-    'EdgeHead', 'IRLabeler', 'IRNet', 'MAP_DEFAULTS', 'MCTHead',
-    'MCTPatchHead', 'MCTransformer', 'MapHead', 'MapReader', 'MapRefiner',
-    'MapSettings', 'MultiScaleSegmentor', 'PointwiseNeck', 'PretrainedInit',
-    'PrototypeBank', 'PrototypeHead', 'StemResNet', 'TrainingFree',
-    'convert_official_weights', 'find_map_head', 'find_prototype_head',
-    'multi_scale_maps', 'predict_maps', 'prediction_settings',
-    'set_map_prediction'
+    'AMNHead', 'AMNet', 'ASPPV2Head', 'CAMHead', 'CAMSegmentor', 'CRFTTAModel',
+    'DisplacementHead', 'EdgeHead', 'IRLabeler', 'IRNet', 'MAP_DEFAULTS',
+    'MCTHead', 'MCTPatchHead', 'MCTransformer', 'MapHead', 'MapReader',
+    'MapRefiner', 'MapSettings', 'MultiScaleSegmentor', 'PointwiseNeck',
+    'PretrainedInit', 'PrototypeBank', 'PrototypeHead', 'ReCAMHead',
+    'StemResNet', 'TrainingFree', 'convert_official_weights', 'find_map_head',
+    'find_prototype_head', 'multi_scale_maps', 'predict_maps',
+    'prediction_settings', 'set_map_prediction'
 ]

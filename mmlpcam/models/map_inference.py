@@ -54,7 +54,7 @@ def multi_scale_maps(
     size = (images.shape[2], images.shape[3])
     found: dict[str, list[Tensor]] = {name: [] for name in map_types}
     for scale in settings.scales:
-        scaled = _rescale(images, scale)
+        scaled = rescale(images, scale)
         cells = settings.cells(tuple(scaled.shape[-2:]))
         if not classes:  # nothing to look for
             for maps in found.values():
@@ -219,7 +219,16 @@ def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
         maps[None], size=tuple(size), mode='bilinear', align_corners=False)[0]
 
 
-def _rescale(images: Tensor, scale: float) -> Tensor:
+def rescale(images: Tensor, scale: float) -> Tensor:
+    """Resize images with an antialiased bicubic filter.
+
+    Args:
+        images (Tensor): Images (N, 3, H, W).
+        scale (float): Factor of their size.
+
+    Returns:
+        Tensor: Images of at least one pixel.
+    """
     if scale == 1:
         return images
     size = [max(round(edge * scale), 1) for edge in images.shape[-2:]]

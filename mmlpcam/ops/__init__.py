@@ -8,6 +8,7 @@ from .affinity import (PairKinds, affinity_loss, masked_mean, pair_affinity,
 from .confident_labels import confident_labels
 from .dense_crf import DenseCRF, label_unary, softmax_unary
 from .kmeans import KMeansResult, kmeans, kmeans_sklearn
+from .label_conditioned import balanced_smooth_loss, gated_maps
 from .patch_affinity import refine_with_affinity
 from .prototypes import (prototype_direction, prototype_scores,
                          select_class_prototypes, select_context_prototypes,
@@ -16,12 +17,12 @@ from .random_walk import random_walk, transition_matrix
 
 __all__ = [
     'DenseCRF', 'KMeansResult', 'NORMALIZATIONS', 'PairKinds',
-    'activation_maps', 'affinity_loss', 'confident_labels', 'covered_size',
-    'flip_average', 'full_size_maps', 'kmeans', 'kmeans_sklearn',
-    'label_unary', 'masked_mean', 'normalize_maps', 'pair_affinity',
-    'pair_kinds', 'pair_offsets', 'path_cells', 'prototype_direction',
-    'prototype_scores', 'random_walk', 'refine_with_affinity',
-    'select_class_prototypes', 'select_context_prototypes', 'softmax_unary',
-    'source_and_neighbours', 'split_features', 'strided_maps',
-    'transition_matrix'
+    'activation_maps', 'affinity_loss', 'balanced_smooth_loss',
+    'confident_labels', 'covered_size', 'flip_average', 'full_size_maps',
+    'gated_maps', 'kmeans', 'kmeans_sklearn', 'label_unary', 'masked_mean',
+    'normalize_maps', 'pair_affinity', 'pair_kinds', 'pair_offsets',
+    'path_cells', 'prototype_direction', 'prototype_scores', 'random_walk',
+    'refine_with_affinity', 'select_class_prototypes',
+    'select_context_prototypes', 'softmax_unary', 'source_and_neighbours',
+    'split_features', 'strided_maps', 'transition_matrix'
 ]
