@@ -8,7 +8,7 @@ from mmseg.registry import DATASETS, TASK_UTILS
 
 from mmlpcam.utils.names import listed
 from .label_sources import ImageLabelSource
-from .wrappers import SegDatasetWrapper
+from .seg_dataset_wrapper import SegDatasetWrapper
 
 BACKGROUND_NAMES = ('background', 'bg', '_background_', '__background__')
 """Names that class 0 may have, in any case."""
@@ -86,9 +86,9 @@ class ImageLabelDataset(SegDatasetWrapper):
         if not lazy_init:
             self.full_init()
 
-    def _prepare(self, images: dict[str, str]) -> None:
+    def _init_images(self, images: dict[str, str]) -> None:
         """Check the images and read their labels."""
-        super()._prepare(images)
+        super()._init_images(images)
         num_classes = len(self._foreground)
         labels = self.source.load(list(images), self._foreground)
         counts = np.zeros(num_classes, dtype=np.int64)
@@ -143,5 +143,5 @@ class ImageLabelDataset(SegDatasetWrapper):
         idx = self._positive(idx)
         return list(self._labels[self._image_ids[idx]])
 
-    def _amend(self, info: dict) -> None:
+    def _update_info(self, info: dict) -> None:
         info['img_labels'] = self._labels[info['image_id']]

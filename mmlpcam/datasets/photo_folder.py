@@ -7,12 +7,12 @@ from mmseg.registry import DATASETS
 
 from mmlpcam.utils import reading
 from mmlpcam.utils.names import listed
-from .checked import CheckedSegDataset
 from .label_sources.base import PHOTO_SUFFIXES, composed
+from .path_checked_dataset import PathCheckedDataset
 
 
 @DATASETS.register_module()
-class PhotoFolderDataset(CheckedSegDataset):
+class PhotoFolderDataset(PathCheckedDataset):
     """A folder of photos of mixed formats, with masks for all, some or none.
 
     Photos are found in all folders below ``img_path`` but hidden ones; all

@@ -8,9 +8,9 @@ from mmseg.registry import DATASETS
 from mmlpcam.utils import check_no_stage
 from mmlpcam.utils.names import listed
 from .file_checks import MAX_CLASSES, check_masks
-from .nested import has_transform
+from .nesting import has_transform
+from .seg_dataset_wrapper import SegDatasetWrapper
 from .transforms import LoadPseudoLabel
-from .wrappers import SegDatasetWrapper
 
 
 @DATASETS.register_module()
@@ -101,9 +101,9 @@ class PseudoLabelDataset(SegDatasetWrapper):
         path = osp.join(self.true_label_dir, image_id + self.suffix)
         return path if osp.isfile(path) else None
 
-    def _prepare(self, images: dict[str, str]) -> None:
+    def _init_images(self, images: dict[str, str]) -> None:
         """Check that each mask is there and fits its image."""
-        super()._prepare(images)
+        super()._init_images(images)
         if not self.check_files:
             return
         true = {i: self._true_mask_path(i) for i in images}
@@ -152,7 +152,7 @@ class PseudoLabelDataset(SegDatasetWrapper):
                     MAX_CLASSES if classes is None else len(classes),
                     need_class=need_class)
 
-    def _amend(self, info: dict) -> None:
+    def _update_info(self, info: dict) -> None:
         info['label_map'] = None
         info['seg_map_path'] = self._true_mask_path(info['image_id'])
         if info['seg_map_path'] is not None:

@@ -6,7 +6,6 @@ from .crf_tta import CRFTTAModel
 from .ir_labeller import IRLabeller
 from .irnet import DisplacementHead, EdgeHead, IRNet, StemResNet
 from .multi_scale_segmentor import MultiScaleSegmentor
-from .official_weights import convert_official_weights
 from .pointwise_neck import PointwiseNeck
 from .pretrained_init import PretrainedInit
 from .prototype_bank import PrototypeBank
@@ -15,5 +14,5 @@ __all__ = [
     'ASPPV2Head', 'CAMHead', 'CAMSegmentor', 'CRFTTAModel', 'DisplacementHead',
     'EdgeHead', 'IRLabeller', 'IRNet', 'MAP_DEFAULTS', 'MultiScaleSegmentor',
     'PointwiseNeck', 'PretrainedInit', 'PrototypeBank', 'StemResNet',
-    'convert_official_weights', 'find_cam_head', 'predict_maps'
+    'find_cam_head', 'predict_maps'
 ]

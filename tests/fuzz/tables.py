@@ -14,9 +14,9 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+from mmlpcam.converters.voc_aug import read_splits
 from mmlpcam.datasets import CSVLabels, ImageLabelDataset, JSONLabels
-from mmlpcam.datasets.checked import CheckedSegDataset
-from mmlpcam.datasets.voc_aug import read_splits
+from mmlpcam.datasets.path_checked_dataset import PathCheckedDataset
 from mmlpcam.evaluation import PseudoLabelWriter
 from .core import Case, Room, fuzzed
 from .labels import (CLASSES, DAMAGED, IDS, TRUTH, allowed, id_of, labels_of,
@@ -224,7 +224,7 @@ def make_list(room: Room) -> Case:
 
     def read():
         return ImageLabelDataset(
-            CheckedSegDataset(
+            PathCheckedDataset(
                 ann_file=str(path),
                 data_prefix=dict(img_path=str(photos)),
                 img_suffix='.jpg',

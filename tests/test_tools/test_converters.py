@@ -18,9 +18,10 @@ from PIL import Image
 from pycocotools import mask as coco_api
 from scipy.io import savemat
 
-from mmlpcam.datasets import ImageLabelDataset, coco_masks, voc_aug
-from mmlpcam.datasets.coco_masks import (COCOImage, COCOInstance, paint_mask,
-                                         read_instances)
+from mmlpcam.converters import coco_masks, voc_aug
+from mmlpcam.converters.coco_masks import (COCOImage, COCOInstance, paint_mask,
+                                           read_instances)
+from mmlpcam.datasets import ImageLabelDataset
 from mmlpcam.datasets.coco_objects import CATEGORY_IDS, CLASSES
 from mmlpcam.utils.masks import read_index_mask, voc_colormap, write_index_mask
 from mmlpcam.utils.parallel import parallel_map

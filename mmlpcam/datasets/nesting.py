@@ -38,7 +38,7 @@ def has_transform(pipeline: Any, kind: type) -> bool:
     return has_transform(getattr(pipeline, 'transforms', ()), kind)
 
 
-def no_image(dataset: Any) -> str:
+def no_image_message(dataset: Any) -> str:
     """Say where a dataset without images looked for them."""
     found = []
     stack = [dataset]

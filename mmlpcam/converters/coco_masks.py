@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from mmlpcam.datasets.coco_objects import CATEGORY_TO_CLASS, CLASSES
 from mmlpcam.utils import reading
 from mmlpcam.utils.masks import read_index_mask, write_index_mask
 from mmlpcam.utils.names import check_inside
 from mmlpcam.utils.parallel import Track, parallel_map, write_missing
-from .coco_objects import CATEGORY_TO_CLASS, CLASSES
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def paint_mask(image: COCOImage) -> np.ndarray:
     mask = np.zeros(image.size, np.uint8)
     for instance in image.instances:
         try:
-            region = _rasterise(instance.segmentation, image.size)
+            region = _rasterize(instance.segmentation, image.size)
         except (TypeError, ValueError, KeyError) as error:
             raise ValueError(f'annotation {instance.annotation_id} of image '
                              f'{image.file_name!r} has no valid segmentation: '
@@ -147,7 +147,7 @@ def paint_mask(image: COCOImage) -> np.ndarray:
     return mask
 
 
-def _rasterise(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
+def _rasterize(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
     """Return the pixels of a segmentation, (H, W) bool."""
     coco = _pycocotools()
     if isinstance(segmentation, dict):

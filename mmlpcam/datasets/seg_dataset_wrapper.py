@@ -11,7 +11,7 @@ from mmseg.registry import DATASETS
 
 from .file_checks import (MAX_CLASSES, check_images, check_masks,
                           check_num_classes)
-from .nested import has_transform, nested_datasets, no_image
+from .nesting import has_transform, nested_datasets, no_image_message
 
 # NumPy's words where BaseDataset serialises an empty list.
 _EMPTY = 'at least one array to concatenate'
@@ -81,10 +81,10 @@ class SegDatasetWrapper:
 
     It wraps a ``BaseSegDataset``, also inside MMEngine's ``ConcatDataset``,
     ``RepeatDataset``, ``ClassBalancedDataset`` or another wrapper of this
-    kind. A sample is the inner data info, amended by :meth:`_amend`, run
-    through the pipeline of the innermost dataset, and amended by
-    :meth:`_finish`. Every data info, and the metainfo of every data sample,
-    gets an ``image_id``: the path of the image relative to
+    kind. A sample is the inner data info, changed by :meth:`_update_info`,
+    run through the pipeline of the innermost dataset, and changed by
+    :meth:`_update_sample`. Every data info, and the metainfo of every data
+    sample, gets an ``image_id``: the path of the image relative to
     ``data_prefix['img_path']``, without extension and with ``/`` between
     folders (the stem where no prefix is known).
 
@@ -172,13 +172,13 @@ class SegDatasetWrapper:
         images: dict[str, str] = {}
         self._image_ids = _index(self.dataset, images)
         if not self._image_ids:
-            raise ValueError(no_image(self.dataset))
+            raise ValueError(no_image_message(self.dataset))
         self._images = images
-        self._prepare(images)
+        self._init_images(images)
         self._fully_initialized = True
 
-    def _prepare(self, images: dict[str, str]) -> None:
-        """Check files and load what :meth:`_amend` needs.
+    def _init_images(self, images: dict[str, str]) -> None:
+        """Check files and load what :meth:`_update_info` needs.
 
         Args:
             images (dict[str, str]): Path of every image by its id.
@@ -188,10 +188,10 @@ class SegDatasetWrapper:
                                      and inner.check_files):
             check_images(list(images.values()))
 
-    def _amend(self, info: dict) -> None:
+    def _update_info(self, info: dict) -> None:
         """Change a data info, with its ``image_id``, in place."""
 
-    def _finish(self, sample: Any, info: dict) -> None:
+    def _update_sample(self, sample: Any, info: dict) -> None:
         """Change a sample in place, after the pipeline.
 
         Args:
@@ -210,7 +210,7 @@ class SegDatasetWrapper:
     def _raise_if_empty(error: ValueError, dataset: Any) -> None:
         """Put the failure of an empty ``BaseDataset`` into words."""
         if _EMPTY in str(error):
-            raise ValueError(no_image(dataset)) from error
+            raise ValueError(no_image_message(dataset)) from error
 
     def _chain(self, idx: int) -> list[Any]:
         """Return the datasets that sample ``idx`` comes through."""
@@ -259,7 +259,7 @@ class SegDatasetWrapper:
         info = self.dataset.get_data_info(idx)
         info['sample_idx'] = idx
         info['image_id'] = self._image_ids[idx]
-        self._amend(info)
+        self._update_info(info)
         return info
 
     def _load(self, idx: int) -> Any:
@@ -274,7 +274,7 @@ class SegDatasetWrapper:
             if sample is not None:
                 for dataset in reversed(chain):
                     if isinstance(dataset, SegDatasetWrapper):
-                        dataset._finish(sample, info)
+                        dataset._update_sample(sample, info)
             return sample
         except Exception as error:
             raise RuntimeError(
