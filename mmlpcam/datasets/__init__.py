@@ -3,8 +3,10 @@ from .file_checks import check_images, check_masks
 from .image_ids import check_shared_masks, with_image_ids
 from .image_label_dataset import BACKGROUND_NAMES, ImageLabelDataset
 from .label_sources import (COCOJSONLabels, CSVLabels, FolderLabels,
-                            ImageLabelSource, JSONLabels, MaskLabels,
-                            NPYLabels, VOCXMLLabels)
+                            ImageFinder, ImageLabelSource, JSONLabels, Labels,
+                            MaskLabels, NPYLabels, TagEncoder, VOCXMLLabels,
+                            check_all_labeled, existing_path, label_file,
+                            load_labels, read_label_json)
 from .nesting import nested_datasets
 from .parts import PartsDataset
 from .photo_folder import PhotoFolderDataset
@@ -14,9 +16,11 @@ from .transforms import LoadPhoto, LoadPseudoLabel, RandomCanvasCrop
 
 __all__ = [
     'BACKGROUND_NAMES', 'COCOJSONLabels', 'COCOObjectsDataset', 'CSVLabels',
-    'FolderLabels', 'ImageLabelDataset', 'ImageLabelSource', 'JSONLabels',
-    'LoadPhoto', 'LoadPseudoLabel', 'MaskLabels', 'NPYLabels', 'PartsDataset',
-    'PhotoFolderDataset', 'PseudoLabelDataset', 'RandomCanvasCrop',
-    'SegDatasetWrapper', 'VOCXMLLabels', 'check_files', 'check_images',
-    'check_masks', 'check_shared_masks', 'nested_datasets', 'with_image_ids'
+    'FolderLabels', 'ImageFinder', 'ImageLabelDataset', 'ImageLabelSource',
+    'JSONLabels', 'Labels', 'LoadPhoto', 'LoadPseudoLabel', 'MaskLabels',
+    'NPYLabels', 'PartsDataset', 'PhotoFolderDataset', 'PseudoLabelDataset',
+    'RandomCanvasCrop', 'SegDatasetWrapper', 'TagEncoder', 'VOCXMLLabels',
+    'check_all_labeled', 'check_files', 'check_images', 'check_masks',
+    'check_shared_masks', 'existing_path', 'label_file', 'load_labels',
+    'nested_datasets', 'read_label_json', 'with_image_ids'
 ]

@@ -7,7 +7,7 @@ from mmengine.logging import print_log
 from mmseg.registry import DATASETS, TASK_UTILS
 
 from mmlpcam.utils.names import listed
-from .label_sources import ImageLabelSource
+from .label_sources import ImageLabelSource, load_labels
 from .seg_dataset_wrapper import SegDatasetWrapper
 
 BACKGROUND_NAMES = ('background', 'bg', '_background_', '__background__')
@@ -90,17 +90,9 @@ class ImageLabelDataset(SegDatasetWrapper):
         """Check the images and read their labels."""
         super()._init_images(images)
         num_classes = len(self._foreground)
-        labels = self.source.load(list(images), self._foreground)
+        labels = load_labels(self.source, images, self._foreground)
         counts = np.zeros(num_classes, dtype=np.int64)
-        for image_id in images:
-            found = labels.get(image_id)
-            # a source may come from the user
-            if not isinstance(found, tuple) or any(not 0 <= index < num_classes
-                                                   for index in found):
-                raise ValueError(
-                    f'{type(self.source).__name__}.load returned {found!r} '
-                    f'for image {image_id!r}; expected a tuple of indices in '
-                    f'[0, {num_classes}).')
+        for found in labels.values():
             counts[list(found)] += 1
         # of a test, all images may well show the background alone
         is_test = all(leaf.test_mode for leaf in self._leaf_datasets)

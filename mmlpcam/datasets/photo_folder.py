@@ -7,7 +7,7 @@ from mmseg.registry import DATASETS
 
 from mmlpcam.utils import reading
 from mmlpcam.utils.names import listed
-from .label_sources.base import PHOTO_SUFFIXES, composed
+from .label_sources.image_finder import PHOTO_SUFFIXES, to_nfc
 from .path_checked_dataset import PathCheckedDataset
 
 
@@ -126,10 +126,9 @@ class PhotoFolderDataset(PathCheckedDataset):
             lines = list_from_file(
                 self.ann_file, backend_args=self.backend_args)
         lines = [line for line in lines if line.strip()]
-        ids = {composed(image_id): image_id for image_id in photos}
+        ids = {to_nfc(image_id): image_id for image_id in photos}
         image_ids = [
-            line if line in photos else ids.get(composed(line))
-            for line in lines
+            line if line in photos else ids.get(to_nfc(line)) for line in lines
         ]
         unknown = [line for line, i in zip(lines, image_ids) if i is None]
         if unknown:

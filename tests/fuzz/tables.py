@@ -19,8 +19,8 @@ from mmlpcam.datasets import CSVLabels, ImageLabelDataset, JSONLabels
 from mmlpcam.datasets.path_checked_dataset import PathCheckedDataset
 from mmlpcam.evaluation import PseudoLabelWriter
 from .core import Case, Room, fuzzed
-from .labels import (CLASSES, DAMAGED, IDS, TRUTH, allowed, id_of, labels_of,
-                     names_of)
+from .labels import (CLASSES, DAMAGED, IMAGES, TRUTH, allowed, id_of,
+                     labels_of, names_of)
 from .mutators import damage
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
@@ -175,8 +175,8 @@ def make_csv(room: Room) -> Case:
                     {*labels} <= {*found[i]} for i, labels in TRUTH.items())
             ]
     path = room.write('tags.csv', data)
-    return Case(lambda: CSVLabels(str(path)).load(IDS, CLASSES), ['tags.csv'],
-                result, kind == 'plain', story)
+    return Case(lambda: CSVLabels(str(path)).load(IMAGES, CLASSES),
+                ['tags.csv'], result, kind == 'plain', story)
 
 
 # --- lists -------------------------------------------------------------------

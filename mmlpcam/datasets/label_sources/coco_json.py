@@ -1,12 +1,16 @@
 import posixpath
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmseg.registry import TASK_UTILS
 
-from .base import (ImageIndex, ImageLabelSource, Labeller, Labels, check_known,
-                   composed, cut_suffix, existing, read_json)
+from .base import ImageLabelSource, Labels
+from .image_finder import (ImageFinder, check_all_labeled, to_nfc,
+                           without_photo_suffix)
+from .label_files import existing_path, read_label_json
+from .tag_encoder import TagEncoder
 
 # What each entry of a COCO file must have, and of which type.
 _ID = (int, str)
@@ -43,22 +47,23 @@ class COCOJSONLabels(ImageLabelSource):
         self.with_crowd = with_crowd
         self.ignore_unknown = ignore_unknown
 
-    def load(self, image_ids: list[str], classes: tuple[str, ...]) -> Labels:
+    def load(self, images: Mapping[str, str],
+             classes: Sequence[str]) -> Labels:
         """See :meth:`ImageLabelSource.load`."""
-        path = existing(self.ann_file, 'COCOJSONLabels: ann_file')
-        data = read_json(path)
+        path = existing_path(self.ann_file, 'COCOJSONLabels: ann_file')
+        data = read_label_json(path)
         _check_entries(path, data)
         names = {item['id']: item['name'] for item in data['categories']}
         tags = self._tags(path, data, names)
 
-        index = ImageIndex(image_ids)
+        finder = ImageFinder(images)
         by_id: dict[str, int] = {}
         by_stem = defaultdict(list)
         strangers = []
         for item in data['images']:
             name = item['file_name']
             where = f'{path}, image {name!r}'
-            image_id = index.find(name, where)
+            image_id = finder.find(name, where)
             if image_id is None:
                 strangers.append(name)
             elif image_id in by_id:
@@ -68,21 +73,20 @@ class COCOJSONLabels(ImageLabelSource):
                 by_id[image_id] = item['id']
             by_stem[_stem(name)].append(item['id'])
 
-        labeller = Labeller(classes, ignore_unknown=self.ignore_unknown)
-        labels, unknown = {}, []
-        for image_id in image_ids:
+        encoder = TagEncoder(classes, ignore_unknown=self.ignore_unknown)
+        labels = {}
+        for image_id in images:
             same_stem = by_stem.get(_stem(image_id), [])
             if image_id in by_id:
                 coco_id = by_id[image_id]
             elif len(same_stem) == 1:
                 coco_id = same_stem[0]
             else:
-                unknown.append(image_id)
                 continue
-            labels[image_id] = labeller(tags[coco_id],
-                                        f'{path}, image {image_id!r}')
-        check_known(
-            unknown, index, f'ann_file {str(path)!r}',
+            labels[image_id] = encoder.encode(tags[coco_id],
+                                              f'{path}, image {image_id!r}')
+        check_all_labeled(
+            labels, images, f'ann_file {str(path)!r}',
             "Expected an 'images' entry with this file_name (or a unique "
             'stem) for each: is it the file of another split?', strangers)
         return labels
@@ -113,7 +117,8 @@ class COCOJSONLabels(ImageLabelSource):
 
 def _stem(name: str) -> str:
     """Return the name of an image without folders and suffix."""
-    return cut_suffix(composed(posixpath.basename(name.replace('\\', '/'))))
+    name = posixpath.basename(name.replace('\\', '/'))
+    return without_photo_suffix(to_nfc(name))
 
 
 def _check_entries(path: Path, data: Any) -> None:

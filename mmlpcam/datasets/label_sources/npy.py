@@ -1,6 +1,7 @@
 import pickle
 import posixpath
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -8,7 +9,9 @@ import numpy as np
 from mmseg.registry import TASK_UTILS
 
 from mmlpcam.utils.names import listed
-from .base import ImageIndex, ImageLabelSource, Labels, check_known, existing
+from .base import ImageLabelSource, Labels
+from .image_finder import ImageFinder, check_all_labeled
+from .label_files import existing_path
 
 # ``cls_labels.npy`` holds a pickle. Allowing NumPy's own reconstruction
 # functions would not make it safe: ``dtype.__setstate__`` takes flags that
@@ -134,9 +137,10 @@ class NPYLabels(ImageLabelSource):
     def __init__(self, npy_file: str) -> None:
         self.npy_file = npy_file
 
-    def load(self, image_ids: list[str], classes: tuple[str, ...]) -> Labels:
+    def load(self, images: Mapping[str, str],
+             classes: Sequence[str]) -> Labels:
         """See :meth:`ImageLabelSource.load`."""
-        path = existing(self.npy_file, 'NPYLabels: npy_file')
+        path = existing_path(self.npy_file, 'NPYLabels: npy_file')
         try:
             with path.open('rb') as file:
                 content = _read_npy(file)
@@ -146,9 +150,9 @@ class NPYLabels(ImageLabelSource):
                 f'{error}. Write the labels as CSV or JSON, or as an array '
                 'with np.save.') from error
         if isinstance(content, dict):
-            vectors = self._match(path, content, image_ids)
+            vectors = self._match(path, content, list(images))
         elif isinstance(content, np.ndarray):
-            vectors = self._sort(path, content, image_ids)
+            vectors = self._sort(path, content, list(images))
         else:
             raise ValueError(f'{path}: expected a dict {{id: vector}} or an '
                              f'array (N, C), got {type(content).__name__}.')
@@ -190,13 +194,13 @@ class NPYLabels(ImageLabelSource):
     def _match(self, path: Path, content: dict,
                image_ids: list[str]) -> dict[str, Any]:
         """Find the vector of each image in a dict."""
-        index = ImageIndex(image_ids)
+        finder = ImageFinder(image_ids)
         vectors: dict[str, Any] = {}
         numbers: dict[int, Any] = {}
         for key, vector in content.items():
             where = f'{path}, entry {key!r}'
             if isinstance(key, str):
-                image_id = index.find(key, where)
+                image_id = finder.find(key, where)
                 if image_id in vectors:
                     raise ValueError(f'{where}: image {image_id!r} has two '
                                      'entries. Keep one of the two.')
@@ -215,11 +219,10 @@ class NPYLabels(ImageLabelSource):
                         f'{path}: image {image_id!r} has two entries, by name '
                         f'and by the number {number}. Keep one of the two.')
                 vectors[image_id] = numbers[number]
-        check_known([i for i in image_ids if i not in vectors], index,
-                    f'npy_file {str(path)!r}',
-                    f'Its {len(content)} keys look like '
-                    f'{listed(list(content), 2)}.',
-                    [key for key in content if isinstance(key, str)])
+        check_all_labeled(
+            vectors, image_ids, f'npy_file {str(path)!r}',
+            f'Its {len(content)} keys look like {listed(list(content), 2)}',
+            [key for key in content if isinstance(key, str)])
         return vectors
 
     def _sort(self, path: Path, content: np.ndarray,

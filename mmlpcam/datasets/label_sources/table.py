@@ -1,10 +1,13 @@
 import logging
+from collections.abc import Iterable, Mapping, Sequence
 
 from mmengine.logging import print_log
 from mmseg.registry import TASK_UTILS
 
-from .base import ImageIndex, ImageLabelSource, Labeller, Labels, check_known
+from .base import ImageLabelSource, Labels
+from .image_finder import ImageFinder, check_all_labeled
 from .table_reader import LAYOUTS, TagTable, read_tag_table
+from .tag_encoder import TagEncoder
 
 
 @TASK_UTILS.register_module()
@@ -57,13 +60,13 @@ class CSVLabels(ImageLabelSource):
         self.layout = layout
         self.as_index = as_index
 
-    def read(self, image_ids: list[str], classes: tuple[str,
-                                                        ...] = ()) -> TagTable:
+    def read(self, images: Iterable[str],
+             classes: Sequence[str] = ()) -> TagTable:
         """Read the table as it is written.
 
         Args:
-            image_ids (list[str]): Unique image ids.
-            classes (tuple[str, ...]): Foreground class names, where they are
+            images (Iterable[str]): Unique image ids.
+            classes (Sequence[str]): Foreground class names, where they are
                 known: such a name is one tag, whatever it holds.
 
         Returns:
@@ -75,25 +78,26 @@ class CSVLabels(ImageLabelSource):
         """
         return read_tag_table(
             self.csv_file,
-            ImageIndex(image_ids),
+            ImageFinder(images),
             sep=self.sep,
             delimiter=self.delimiter,
             layout=self.layout,
             as_index=self.as_index,
             classes=classes)
 
-    def load(self, image_ids: list[str], classes: tuple[str, ...]) -> Labels:
+    def load(self, images: Mapping[str, str],
+             classes: Sequence[str]) -> Labels:
         """See :meth:`ImageLabelSource.load`."""
-        labeller = Labeller(classes, as_index=self.as_index)
-        table = self.read(image_ids, classes)
+        encoder = TagEncoder(classes, as_index=self.as_index)
+        table = self.read(images, classes)
         print_log(table.summary(), logger='current', level=logging.INFO)
         labels = {
-            image_id: labeller(tags, table.where(image_id))
+            image_id: encoder.encode(tags, table.where(image_id))
             for image_id, tags in table.tags.items()
         }
-        check_known([i for i in image_ids if i not in labels],
-                    ImageIndex(image_ids), f'csv_file {str(self.csv_file)!r}',
-                    'Each needs a row that begins with its name, without the '
-                    'image folder; one that shows no class has no tags.',
-                    [name for _, name in table.strangers])
+        check_all_labeled(
+            labels, images, f'csv_file {str(self.csv_file)!r}',
+            'Each needs a row that begins with its name, without the image '
+            'folder; one that shows no class has no tags',
+            [name for _, name in table.strangers])
         return labels

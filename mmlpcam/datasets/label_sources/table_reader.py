@@ -2,13 +2,13 @@
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 from mmlpcam.utils.names import listed
-from .base import ImageIndex, composed, cut_suffix
+from .image_finder import ImageFinder, to_nfc, without_photo_suffix
 from .table_text import DELIMITERS, Row, check_cells, parse, read_text
 
 LAYOUTS = ('tags', 'one_hot', 'long')
@@ -88,13 +88,13 @@ class TagTable:
 
 def read_tag_table(
     path: str | Path,
-    index: ImageIndex,
+    finder: ImageFinder,
     *,
     sep: str | None = None,
     delimiter: str | None = None,
     layout: str | None = None,
     as_index: bool = False,
-    classes: tuple[str, ...] = ()) -> TagTable:
+    classes: Sequence[str] = ()) -> TagTable:
     """Read a table of tags, and find out how it is written.
 
     The first column names the image. The layouts are::
@@ -107,7 +107,7 @@ def read_tag_table(
 
     Args:
         path (str | Path): Text file in UTF-8.
-        index (ImageIndex): The images to look for.
+        finder (ImageFinder): The images to look for.
         sep (str, optional): What separates tags in a cell. Defaults to None,
             which finds it.
         delimiter (str, optional): What separates columns. Defaults to None,
@@ -115,7 +115,7 @@ def read_tag_table(
         layout (str, optional): One of :data:`LAYOUTS`. Defaults to None,
             which finds it.
         as_index (bool): Whether tags are numbers. Defaults to False.
-        classes (tuple[str, ...]): Names that are one tag, whatever they
+        classes (Sequence[str]): Names that are one tag, whatever they
             hold. Defaults to ().
 
     Returns:
@@ -125,18 +125,19 @@ def read_tag_table(
         FileNotFoundError: There is no such file.
         ValueError: It is no such table, names no image, or is ambiguous.
     """
-    return _Reader(Path(path), index, as_index,
+    return _Reader(Path(path), finder, as_index,
                    classes).read(sep, delimiter, layout)
 
 
 class _Reader:
+    """Find out step by step how a table is written."""
 
-    def __init__(self, path: Path, index: ImageIndex, as_index: bool,
-                 classes: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, finder: ImageFinder, as_index: bool,
+                 classes: Sequence[str]) -> None:
         self.path = path
-        self.index = index
+        self.finder = finder
         self.as_index = as_index
-        self.classes = {composed(name) for name in classes}
+        self.classes = {to_nfc(name) for name in classes}
 
     def read(self, sep: str | None, delimiter: str | None,
              layout: str | None) -> TagTable:
@@ -179,11 +180,11 @@ class _Reader:
             raise self.error(
                 row, 'the first column, the name of the image, '
                 f'is empty beside {listed(row.cells[1:])}.')
-        return self.index.find(row.cells[0], f'{self.path}, line {row.line}')
+        return self.finder.find(row.cells[0], f'{self.path}, line {row.line}')
 
     def meets(self, name: str) -> bool:
         try:
-            return bool(name) and self.index.find(name) is not None
+            return bool(name) and self.finder.find(name) is not None
         except ValueError:
             return False
 
@@ -224,7 +225,7 @@ class _Reader:
         if others and words[0] in _NAME_WORDS and all(
                 word in _TAG_WORDS for word in words[1:] if word):
             return True  # though there may be a photo of this name
-        if self.meets(first) or cut_suffix(first) != first:
+        if self.meets(first) or without_photo_suffix(first) != first:
             return False
         return (layout == 'one_hot' or words[0] in _NAME_WORDS
                 or any(word in _TAG_WORDS for word in words[1:])
@@ -234,7 +235,7 @@ class _Reader:
         """Say if cells mark the classes that the header names."""
         names = header.cells[1:] if header else []
         cells = {
-            composed(cell)
+            to_nfc(cell)
             for row in rows if self.meets(row.cells[0])
             for cell in row.cells[1:]
         }
@@ -370,7 +371,7 @@ class _Reader:
 
     def refuse_strangers(self, rows: list[Row]) -> None:
         """Say why no row may name an image."""
-        ids = self.index.image_ids
+        ids = self.finder.image_ids
         names = [row.cells[0] for row in rows]
         message = (f'no row of {self.path} names an image: its rows begin '
                    f'with {listed(names, 2) if names else "nothing"}, but '
@@ -383,7 +384,7 @@ class _Reader:
             if other:
                 raise ValueError(f'{message} Column {other[0]} does: make it '
                                  'the first one.')
-            if near := self.index.guess(row.cells[0]):
+            if near := self.finder.guess(row.cells[0]):
                 raise ValueError(
                     f'{message} Does {row.cells[0]!r} (line {row.line}) mean '
                     f'{near!r}? Letters must agree in case, folders are those '

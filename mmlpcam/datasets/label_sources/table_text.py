@@ -7,7 +7,8 @@ import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
-from .base import composed, existing
+from .image_finder import to_nfc
+from .label_files import existing_path
 
 DELIMITERS = {',': 'commas', ';': 'semicolons', '\t': 'tabs', '|': 'bars'}
 
@@ -32,7 +33,7 @@ def read_text(path: str | Path) -> tuple[str, str | None]:
         FileNotFoundError: There is no such file.
         ValueError: It is no text in UTF-8.
     """
-    path = existing(path, 'CSVLabels: csv_file')
+    path = existing_path(path, 'CSVLabels: csv_file')
     content = path.read_bytes()
     fix = 'save it as "CSV UTF-8"'
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -75,9 +76,7 @@ def parse(text: str, delimiter: str) -> list[Row]:
     rows = []
     for cells in reader:
         # what cannot be seen must not make another name
-        cells = [
-            composed(cell.strip().strip('\u200b\ufeff')) for cell in cells
-        ]
+        cells = [to_nfc(cell.strip().strip('\u200b\ufeff')) for cell in cells]
         if any(cells):
             rows.append(Row(reader.line_num, cells))
     return rows
