@@ -68,8 +68,8 @@ def read_instances(ann_file: str | Path) -> list[COCOImage]:
         list[COCOImage]: All images of the file, also those without instances.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no instances file of the 80 object categories, or
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no instances file of the 80 object categories, or
             two images would share a mask file.
     """
     with reading(ann_file, 'COCO instances file'):
@@ -132,8 +132,8 @@ def paint_mask(image: COCOImage) -> np.ndarray:
         background.
 
     Raises:
-        ImportError: pycocotools is not installed.
-        ValueError: A segmentation cannot be read.
+        ImportError: If pycocotools is not installed.
+        ValueError: If a segmentation cannot be read.
     """
     mask = np.zeros(image.size, np.uint8)
     for instance in image.instances:
@@ -210,9 +210,9 @@ def write_coco_masks(images: list[COCOImage],
         int: Number of masks written.
 
     Raises:
-        ImportError: pycocotools is not installed.
-        ValueError: A segmentation cannot be read.
-        OSError: A file cannot be written.
+        ImportError: If pycocotools is not installed.
+        ValueError: If a segmentation cannot be read.
+        OSError: If a file cannot be written.
     """
     _pycocotools()  # fail before there are processes
     return write_missing(

@@ -40,8 +40,8 @@ class ImageLabelDataset(SegDatasetWrapper):
             True.
 
     Raises:
-        TypeError: ``labels`` is neither of the above.
-        ValueError: Class 0 is not the background, the dataset has no image,
+        TypeError: If ``labels`` is neither of the above.
+        ValueError: If class 0 is not the background, the dataset has no image,
             the source does not know an image or a class, or no image has a
             label though the dataset has ``test_mode=False``.
 
@@ -72,7 +72,7 @@ class ImageLabelDataset(SegDatasetWrapper):
             raise TypeError(
                 'ImageLabelDataset: labels must be the config of a label '
                 "source, such as dict(type='VOCXMLLabels', ann_dir=...), or "
-                f'an ImageLabelSource, got {type(labels).__name__}.')
+                f'an ImageLabelSource, but got {type(labels).__name__}')
         self.source = labels
         super().__init__(dataset, lazy_init=True, check_files=check_files)
         classes = self._metainfo.get('classes') or ()
@@ -81,7 +81,8 @@ class ImageLabelDataset(SegDatasetWrapper):
             raise ValueError(
                 'ImageLabelDataset: class 0 of the dataset must be the '
                 f'background, named one of {", ".join(BACKGROUND_NAMES)}; '
-                f'got {got}. Set metainfo=dict(classes=("background", ...)).')
+                f'but got {got}. Set '
+                'metainfo=dict(classes=("background", ...))')
         self._foreground = tuple(classes[1:])
         if not lazy_init:
             self.full_init()
@@ -110,7 +111,7 @@ class ImageLabelDataset(SegDatasetWrapper):
             print_log(
                 f'ImageLabelDataset: {len(absent)} of {num_classes} classes '
                 f'have no image: {listed(absent, 20)}. They cannot be '
-                'learnt.',
+                'learnt',
                 logger='current',
                 level=logging.WARNING)
 

@@ -43,11 +43,11 @@ class PseudoLabelDataset(SegDatasetWrapper):
             is readable and has the same size. Defaults to True.
 
     Raises:
-        FileNotFoundError: Masks are missing, with ``missing='error'``, or no
-            image has a true mask.
-        ValueError: An argument does not fit, the dataset has
-            ``reduce_zero_label=True``, or a mask is broken or has another
-            size than its image.
+        FileNotFoundError: If masks are missing, with ``missing='error'``, or
+            no image has a true mask.
+        ValueError: If an argument does not fit, the dataset has
+            ``reduce_zero_label=True``, or a mask is broken or has another size
+            than its image.
     """
 
     replaces_masks = True
@@ -64,14 +64,14 @@ class PseudoLabelDataset(SegDatasetWrapper):
         check_no_stage(label_dir, 'PseudoLabelDataset: label_dir')
         if missing not in ('error', 'ignore'):
             raise ValueError("PseudoLabelDataset: missing must be 'error' or "
-                             f"'ignore', got {missing!r}.")
+                             f"'ignore', but got {missing!r}")
         if label_dir is None:
             missing = 'ignore'
             if suffix != '.png':
                 raise ValueError(
                     'PseudoLabelDataset: masks that are made while training '
-                    f"(label_dir=None) have the suffix '.png', got {suffix!r}."
-                )
+                    f"(label_dir=None) have the suffix '.png', but got "
+                    f'{suffix!r}')
         self.label_dir = None if label_dir is None else str(label_dir)
         self.suffix = suffix
         self.missing = missing
@@ -87,7 +87,7 @@ class PseudoLabelDataset(SegDatasetWrapper):
                     "dict(type='LoadPseudoLabel') in the pipeline of "
                     f'{type(leaf).__name__}, in the place of '
                     "'LoadAnnotations', which cannot load a mask that does "
-                    'not exist.')
+                    'not exist')
         if not lazy_init:
             self.full_init()
 
@@ -113,7 +113,7 @@ class PseudoLabelDataset(SegDatasetWrapper):
                 f'PseudoLabelDataset: none of {len(images)} images has a mask '
                 f'<image id>{self.suffix} in true_label_dir '
                 f'{self.true_label_dir!r}. Correct the folder, or leave '
-                'true_label_dir out.')
+                'true_label_dir out')
         self._check_masks(images, true)
         if self.label_dir is None:
             return
@@ -127,10 +127,10 @@ class PseudoLabelDataset(SegDatasetWrapper):
                 raise FileNotFoundError(
                     f'PseudoLabelDataset: {text}. Write the missing ones, or '
                     "set missing='ignore' to leave these images out of the "
-                    'loss.')
+                    'loss')
             print_log(
                 f'PseudoLabelDataset: {text}. They are ignored in the loss '
-                'as long as that is so.',
+                'as long as that is so',
                 logger='current',
                 level=logging.WARNING)
             for image_id in absent:

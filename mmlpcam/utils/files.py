@@ -28,9 +28,9 @@ def reading(path: str | os.PathLike,
             to 'fetch or write it again'.
 
     Raises:
-        OSError: The file is missing, a folder, or not to be opened; it is
+        OSError: If the file is missing, a folder, or not to be opened; it is
             raised as it is, since it names the file.
-        ValueError: The block failed otherwise.
+        ValueError: If the block failed otherwise.
 
     Example:
         >>> with reading('a.json', 'JSON file'):  # doctest: +SKIP
@@ -65,7 +65,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         Path: Temporary file to write to.
 
     Raises:
-        OSError: It cannot be written, because the disk is full, say.
+        OSError: If it cannot be written, because the disk is full, say.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -175,7 +175,7 @@ def check_no_stage(path: str | os.PathLike, name: str) -> None:
         raise ValueError(
             f'{name}={str(path)!r} names a stage and is resolved by '
             'StagedRunner. Run tools/train.py with a config that has '
-            "runner_type='StagedRunner', or give the folder itself.")
+            "runner_type='StagedRunner', or give the folder itself")
 
 
 def read_json(path: str | os.PathLike) -> dict:

@@ -42,7 +42,7 @@ def write_index_mask(path: str | os.PathLike,
             Defaults to None: those of PASCAL VOC.
 
     Raises:
-        ValueError: An index does not fit into 8 bits.
+        ValueError: If an index does not fit into 8 bits.
     """
     if mask.size and not 0 <= mask.min() <= mask.max() <= 255:
         raise ValueError(
@@ -74,8 +74,8 @@ def read_index_mask(path: str | os.PathLike) -> np.ndarray:
         np.ndarray: Class indices, (H, W) uint8.
 
     Raises:
-        OSError: It cannot be opened.
-        ValueError: It is damaged, or no index mask.
+        OSError: If it cannot be opened.
+        ValueError: If it is damaged, or no index mask.
     """
     with reading(path, 'index mask', _ADVICE), Image.open(path) as image:
         _check_kind(image)

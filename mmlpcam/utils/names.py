@@ -34,7 +34,7 @@ def check_inside(folder: str | Path, name: str, source: str = '') -> Path:
         Path: The path of the file.
 
     Raises:
-        ValueError: The name is empty, or leads out of the folder: absolute,
+        ValueError: If the name is empty, or leads out of the folder: absolute,
             with a drive letter, a backslash, a NUL byte or ``..``.
     """
     parts = name.split('/')
@@ -44,5 +44,5 @@ def check_inside(folder: str | Path, name: str, source: str = '') -> Path:
         raise ValueError(
             f'{where}{name!r} is no name inside of {str(folder)!r}: expected '
             'a path below that folder, with / between folders and without '
-            '"..", backslash or drive letter. Correct the name.')
+            '"..", backslash or drive letter. Correct the name')
     return Path(folder, name)

@@ -39,7 +39,8 @@ def add_parallel_args(parser: argparse.ArgumentParser) -> None:
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')
+        raise argparse.ArgumentTypeError(
+            f'must be at least 1, but got {number}')
     return number
 
 
@@ -76,7 +77,7 @@ def parallel_map(function: Callable[[Any], Any],
         list: The results in the order of the tasks.
 
     Raises:
-        RuntimeError: A process died.
+        RuntimeError: If a process died.
     """
     total = len(tasks)
     if total == 0:
@@ -113,7 +114,7 @@ def explained_death() -> Iterator[None]:
     """Say what to do where a worker dies.
 
     Raises:
-        RuntimeError: A process died.
+        RuntimeError: If a process died.
     """
     try:
         yield
@@ -158,7 +159,7 @@ def write_missing(write: Callable[[Path, Any], None],
         int: Number of files written.
 
     Raises:
-        RuntimeError: A process died.
+        RuntimeError: If a process died.
     """
     # what a killed run was writing
     for folder in {path.parent for path in sources}:

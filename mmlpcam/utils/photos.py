@@ -41,8 +41,8 @@ def photo_size(path: str | os.PathLike) -> tuple[int, int]:
         tuple[int, int]: ``(width, height)`` as :func:`read_photo` gives it.
 
     Raises:
-        OSError: It cannot be opened.
-        ValueError: It is no photo, or one of real numbers.
+        OSError: If it cannot be opened.
+        ValueError: If it is no photo, or one of real numbers.
     """
     with reading(path, 'photo'), Image.open(path) as image:
         _check_mode(image)
@@ -62,8 +62,8 @@ def read_photo(path: str | os.PathLike) -> np.ndarray:
         np.ndarray: Pixels (H, W, 3) uint8, BGR, see :func:`decode_photo`.
 
     Raises:
-        OSError: It cannot be opened.
-        ValueError: It is damaged, or no photo.
+        OSError: If it cannot be opened.
+        ValueError: If it is damaged, or no photo.
     """
     with reading(path, 'photo'):
         return decode_photo(Path(path).read_bytes())
@@ -85,7 +85,7 @@ def decode_photo(content: bytes) -> np.ndarray:
         np.ndarray: Pixels (H, W, 3) uint8, BGR.
 
     Raises:
-        OSError | ValueError: It is damaged, or no photo.
+        OSError | ValueError: If it is damaged, or no photo.
     """
     with Image.open(BytesIO(content)) as image:
         _check_mode(image)
@@ -117,7 +117,7 @@ def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
         picture (np.ndarray): Pixels (H, W, 3) uint8, RGB.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: If it cannot be written.
     """
     with atomic_path(path) as tmp:
         Image.fromarray(picture).save(tmp, quality=95)

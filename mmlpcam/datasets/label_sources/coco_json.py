@@ -68,7 +68,7 @@ class COCOJSONLabels(ImageLabelSource):
                 strangers.append(name)
             elif image_id in by_id:
                 raise ValueError(f'{where}: another entry of the file has '
-                                 'this file_name. Keep one of the two.')
+                                 'this file_name. Keep one of the two')
             else:
                 by_id[image_id] = item['id']
             by_stem[_stem(name)].append(item['id'])
@@ -106,10 +106,10 @@ class COCOJSONLabels(ImageLabelSource):
             if item['category_id'] not in names:
                 raise ValueError(f'{where}: category_id '
                                  f'{item["category_id"]} is not in '
-                                 "'categories'.")
+                                 "'categories'")
             if item.get('iscrowd', 0) not in (0, 1):
                 raise ValueError(f'{where}: expected iscrowd to be 0 or 1, '
-                                 f'got {item["iscrowd"]!r}.')
+                                 f'but got {item["iscrowd"]!r}')
             if self.with_crowd or not item.get('iscrowd', 0):
                 tags[item['image_id']].add(names[item['category_id']])
         return tags
@@ -125,17 +125,17 @@ def _check_entries(path: Path, data: Any) -> None:
     """Check the shape of a COCO file.
 
     Raises:
-        ValueError: It has another shape, or an id or name twice.
+        ValueError: If it has another shape, or an id or name twice.
     """
     for key, fields in _FIELDS.items():
         if not isinstance(data, dict) or key not in data:
             raise ValueError(
                 f'{path}: expected a COCO instances file, an object with '
                 f"'images', 'annotations' and 'categories'; {key!r} is "
-                'missing.')
+                'missing')
         if not isinstance(data[key], list):
-            raise ValueError(f'{path}: expected {key!r} to be a list, got '
-                             f'{data[key]!r:.80}.')
+            raise ValueError(f'{path}: expected {key!r} to be a list, but got '
+                             f'{data[key]!r:.80}')
         seen = set()
         for number, item in enumerate(data[key]):
             where = f'{path}, {key}[{number}]'
@@ -144,12 +144,12 @@ def _check_entries(path: Path, data: Any) -> None:
                 if type(value) not in kinds or value == '':
                     raise ValueError(
                         f'{where}: expected {field!r} of type '
-                        f'{kinds[0].__name__}, got {item!r:.200}.')
+                        f'{kinds[0].__name__}, but got {item!r:.200}')
             if 'id' in fields:
                 for field in ('id', 'name'):
                     if (value := item.get(field)) is None:
                         continue
                     if (field, value) in seen:
                         raise ValueError(f'{where}: the {field} {value!r} is '
-                                         'there twice.')
+                                         'there twice')
                     seen.add((field, value))

@@ -31,8 +31,9 @@ class JSONLabels(ImageLabelSource):
         path = existing_path(self.json_file, 'JSONLabels: json_file')
         data = read_label_json(path)
         if not isinstance(data, dict):
-            raise ValueError(f'{path}: expected an object {{"image": '
-                             f'["class", ...]}}, got {type(data).__name__}.')
+            raise ValueError(
+                f'{path}: expected an object {{"image": '
+                f'["class", ...]}}, but got {type(data).__name__}')
         finder = ImageFinder(images)
         encoder = TagEncoder(classes, as_index=self.as_index)
         labels: Labels = {}
@@ -41,8 +42,9 @@ class JSONLabels(ImageLabelSource):
         for key, tags in data.items():
             where = f'{path}, entry {key!r}'
             if not isinstance(tags, list):
-                raise ValueError(f'{where}: expected a list of classes, got '
-                                 f'{tags!r}.')
+                raise ValueError(
+                    f'{where}: expected a list of classes, but got '
+                    f'{tags!r}')
             image_id = finder.find(key, where)
             if image_id is None:  # of another split
                 strangers.append(key)
@@ -50,7 +52,7 @@ class JSONLabels(ImageLabelSource):
             if image_id in keys:
                 raise ValueError(
                     f'{where}: image {image_id!r} was already given as '
-                    f'{keys[image_id]!r}. Keep one of the two.')
+                    f'{keys[image_id]!r}. Keep one of the two')
             keys[image_id] = key
             labels[image_id] = encoder.encode(tags, where)
         check_all_labeled(

@@ -23,7 +23,7 @@ class MaskLabels(ImageLabelSource):
         ignore_index (int): Value of pixels without a class. Defaults to 255.
 
     Raises:
-        ValueError: A mask is broken, holds a value that is no class, or all
+        ValueError: If a mask is broken, holds a value that is no class, or all
             are black and white, which :meth:`load` finds.
     """
 

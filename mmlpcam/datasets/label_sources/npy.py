@@ -148,14 +148,14 @@ class NPYLabels(ImageLabelSource):
             raise ValueError(
                 f'{path}: refused, it is not a plain .npy label file: '
                 f'{error}. Write the labels as CSV or JSON, or as an array '
-                'with np.save.') from error
+                'with np.save') from error
         if isinstance(content, dict):
             vectors = self._match(path, content, list(images))
         elif isinstance(content, np.ndarray):
             vectors = self._sort(path, content, list(images))
         else:
             raise ValueError(f'{path}: expected a dict {{id: vector}} or an '
-                             f'array (N, C), got {type(content).__name__}.')
+                             f'array (N, C), but got {type(content).__name__}')
 
         labels = {}
         for image_id, vector in vectors.items():
@@ -166,14 +166,14 @@ class NPYLabels(ImageLabelSource):
                     or vector.shape != (len(classes), )):
                 raise ValueError(
                     f'{path}, image {image_id!r}: expected one number for '
-                    f'each of the {len(classes)} foreground classes, got '
+                    f'each of the {len(classes)} foreground classes, but got '
                     f'{type(vector).__name__} of shape '
-                    f'{getattr(vector, "shape", None)}.')
+                    f'{getattr(vector, "shape", None)}')
             if not np.isfinite(vector).all() or (vector < 0).any():
                 raise ValueError(
                     f'{path}, image {image_id!r}: expected 0 where a class is '
-                    f'absent and a positive number where it is present, got '
-                    f'{vector.tolist()}.')
+                    'absent and a positive number where it is present, but '
+                    f'got {vector.tolist()}')
             labels[image_id] = tuple(np.flatnonzero(vector > 0).tolist())
         return labels
 
@@ -188,7 +188,7 @@ class NPYLabels(ImageLabelSource):
                 raise ValueError(
                     f'{path}: its entries go by number, but the images '
                     f'{result[number]!r} and {image_id!r} share the number '
-                    f'{number}. Use a label file with names (CSV or JSON).')
+                    f'{number}. Use a label file with names (CSV or JSON)')
         return result
 
     def _match(self, path: Path, content: dict,
@@ -203,13 +203,13 @@ class NPYLabels(ImageLabelSource):
                 image_id = finder.find(key, where)
                 if image_id in vectors:
                     raise ValueError(f'{where}: image {image_id!r} has two '
-                                     'entries. Keep one of the two.')
+                                     'entries. Keep one of the two')
                 if image_id is not None:
                     vectors[image_id] = vector
             elif isinstance(key, int | np.integer):
                 numbers[int(key)] = vector
             else:
-                raise ValueError(f'{where}: expected an image id or number.')
+                raise ValueError(f'{where}: expected an image id or number')
         if numbers:
             for number, image_id in self._numbers(path, image_ids).items():
                 if number not in numbers:
@@ -217,7 +217,7 @@ class NPYLabels(ImageLabelSource):
                 if image_id in vectors:
                     raise ValueError(
                         f'{path}: image {image_id!r} has two entries, by name '
-                        f'and by the number {number}. Keep one of the two.')
+                        f'and by the number {number}. Keep one of the two')
                 vectors[image_id] = numbers[number]
         check_all_labeled(
             vectors, image_ids, f'npy_file {str(path)!r}',
@@ -234,12 +234,12 @@ class NPYLabels(ImageLabelSource):
             raise ValueError(
                 f'{path}: the rows of an array follow the image numbers, but '
                 f'{len(nameless)} image names do not end with one: '
-                f'{listed(nameless)}. Use a label file with names.')
+                f'{listed(nameless)}. Use a label file with names')
         if content.ndim != 2 or len(content) != len(image_ids):
             raise ValueError(
                 f'{path}: expected an array ({len(image_ids)}, C) with one '
-                f'row for each image of the dataset, got {content.shape}. '
-                'An array only fits the complete list it was made for.')
+                f'row for each image of the dataset, but got {content.shape}. '
+                'An array only fits the complete list it was made for')
         return {
             numbers[number]: row
             for number, row in zip(sorted(numbers), content)

@@ -32,7 +32,7 @@ class CSVLabels(ImageLabelSource):
             instead of names. Defaults to False.
 
     Raises:
-        ValueError: An option has no meaning.
+        ValueError: If an option has no meaning.
     """
 
     def __init__(self,
@@ -43,17 +43,17 @@ class CSVLabels(ImageLabelSource):
                  layout: str | None = None,
                  as_index: bool = False) -> None:
         if sep == '':
-            raise ValueError('CSVLabels: sep must not be empty.')
+            raise ValueError('CSVLabels: sep must not be empty')
         if delimiter is not None and (len(delimiter) != 1
                                       or delimiter in '"\r\n'):
             raise ValueError('CSVLabels: delimiter must be one character, '
-                             f'got {delimiter!r}.')
+                             f'but got {delimiter!r}')
         if layout not in (None, *LAYOUTS):
             raise ValueError(f'CSVLabels: layout must be one of {LAYOUTS} or '
-                             f'None, got {layout!r}.')
+                             f'None, but got {layout!r}')
         if layout == 'one_hot' and (sep is not None or as_index):
             raise ValueError("CSVLabels: layout='one_hot' has no tags in its "
-                             'cells: leave out sep and as_index.')
+                             'cells: leave out sep and as_index')
         self.csv_file = csv_file
         self.sep = sep
         self.delimiter = delimiter
@@ -73,8 +73,8 @@ class CSVLabels(ImageLabelSource):
             TagTable: The tags of each image.
 
         Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: It is no table of tags, or an ambiguous one.
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is no table of tags, or an ambiguous one.
         """
         return read_tag_table(
             self.csv_file,

@@ -122,8 +122,8 @@ def read_tag_table(
         TagTable: The tags of each image.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no such table, names no image, or is ambiguous.
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no such table, names no image, or is ambiguous.
     """
     return _Reader(Path(path), finder, as_index,
                    classes).read(sep, delimiter, layout)
@@ -179,7 +179,7 @@ class _Reader:
         if not row.cells[0]:
             raise self.error(
                 row, 'the first column, the name of the image, '
-                f'is empty beside {listed(row.cells[1:])}.')
+                f'is empty beside {listed(row.cells[1:])}')
         return self.finder.find(row.cells[0], f'{self.path}, line {row.line}')
 
     def meets(self, name: str) -> bool:
@@ -204,17 +204,17 @@ class _Reader:
             results.append((len(met), wide, each, rows))
         if errors and not any(wide for _, wide, _, _ in results):
             raise ValueError(f'{self.path}: not a CSV file in UTF-8: '
-                             f'{errors[0]}. Close its quotes.')
+                             f'{errors[0]}. Close its quotes')
         # a stable sort: the comma comes first
         results.sort(key=lambda result: result[:2], reverse=True)
         best = results[0]
         if not best[3]:
-            raise ValueError(f'{self.path}: the table is empty.')
+            raise ValueError(f'{self.path}: the table is empty')
         if best[1] and results[1:] and results[1][:2] == best[:2]:
             raise ValueError(
                 f'{self.path}: rows name as many images with '
                 f'{best[2]!r} as with {results[1][2]!r} between the columns: '
-                'state the delimiter.')
+                'state the delimiter')
         return best[2], best[3]
 
     def is_header(self, rows: list[Row], layout: str | None) -> bool:
@@ -264,24 +264,24 @@ class _Reader:
         if header is None:
             raise self.error(
                 row, 'a table with a column per class needs a '
-                'header line that names the classes.')
+                'header line that names the classes')
         names = header.cells[1:]
         twice = [name for name, n in Counter(names).items() if n > 1]
         if not all(names) or twice:
             raise self.error(
                 header, 'expected a different name over each '
-                f'column, got {listed(names)}.')
+                f'column, but got {listed(names)}')
         if len(row.cells) != len(header.cells):
             raise self.error(
                 row, f'expected {len(header.cells)} cells as in '
-                f'the header, got {len(row.cells)}: '
-                f'{listed(row.cells)}.')
+                f'the header, but got {len(row.cells)}: '
+                f'{listed(row.cells)}')
         values = [cell.casefold() for cell in row.cells[1:]]
         if not set(values).issubset(marks):
             raise self.error(
                 row, f'expected {marks[0]!r} or {marks[1]!r} in '
-                'the column of each class, got '
-                f'{listed(row.cells[1:])}.')
+                'the column of each class, but got '
+                f'{listed(row.cells[1:])}')
         return [n for n, value in zip(names, values) if value == marks[0]]
 
     def find_sep(self, rows: list[Row]) -> str | None:
@@ -299,7 +299,7 @@ class _Reader:
                 second, f'{second.cells[1:]!r} has {two!r} inside a cell, but '
                 f'line {first.line} has {one!r} ({first.cells[1:]!r}): which '
                 'one separates tags? Write all rows alike, or state sep, and '
-                'delimiter if columns are not separated by it.')
+                'delimiter if columns are not separated by it')
         return next(iter(found), None)
 
     def tags(self, row: Row, sep: str | None) -> list[str]:
@@ -317,7 +317,7 @@ class _Reader:
                     'be cut out, an image of no class has an empty cell, and '
                     'a column per class needs a header line that names the '
                     'class, with 1 or 0 in each row. If tags are class '
-                    'indices, set as_index=True of CSVLabels.')
+                    'indices, set as_index=True of CSVLabels')
         return tags
 
     def tags_or_long(self, met: list[tuple[str, Row]],
@@ -338,12 +338,12 @@ class _Reader:
                 raise self.error(
                     header, f'the column {name!r} holds neither names nor '
                     'tags, nor 1 and 0: cut it out, or call columns of tags '
-                    '"tag".')
+                    '"tag"')
         for _, row in met:
             if len(row.cells) > len(header.cells):
                 raise self.error(
                     row, f'expected {len(header.cells)} cells as '
-                    f'in the header, got {len(row.cells)}.')
+                    f'in the header, but got {len(row.cells)}')
 
     def collect(self, found: list[tuple[str, int, list[str]]],
                 layout: str) -> tuple[dict[str, list[str]], dict[str, int]]:
@@ -383,11 +383,11 @@ class _Reader:
             ]
             if other:
                 raise ValueError(f'{message} Column {other[0]} does: make it '
-                                 'the first one.')
+                                 'the first one')
             if near := self.finder.guess(row.cells[0]):
                 raise ValueError(
                     f'{message} Does {row.cells[0]!r} (line {row.line}) mean '
                     f'{near!r}? Letters must agree in case, folders are those '
-                    'below the image folder.')
+                    'below the image folder')
         raise ValueError(f'{message} If the columns are separated by another '
-                         'character than , ; tab or |, state the delimiter.')
+                         'character than , ; tab or |, state the delimiter')

@@ -73,23 +73,24 @@ class VOCXMLLabels(ImageLabelSource):
                 1 for _ in root.iter('object')):
             raise ValueError(
                 f'{path}: expected <annotation> with all its <object> '
-                f'directly inside, as Pascal VOC has it, got <{root.tag}>'
-                f'{" with others" if root.tag == "annotation" else ""}.')
+                f'directly inside, as Pascal VOC has it, but got '
+                f'<{root.tag}>'
+                f'{" with others" if root.tag == "annotation" else ""}')
         names = []
         for number, item in enumerate(objects, start=1):
             name = (item.findtext('name') or '').strip()
             difficult = (item.findtext('difficult') or '0').strip()
             if not name:
                 raise ValueError(f'{path}: object {number} has no <name>: '
-                                 'write its class there, or remove it.')
+                                 'write its class there, or remove it')
             if len(item.findall('name')) > 1:
                 raise ValueError(f'{path}: object {number} has several '
-                                 '<name>: make an object of each.')
+                                 '<name>: make an object of each')
             if self.with_difficult:
                 names.append(name)
             elif difficult not in ('0', '1'):
                 raise ValueError(f'{path}: object {number} has difficult='
-                                 f'{difficult!r}; expected 0 or 1.')
+                                 f'{difficult!r}; expected 0 or 1')
             elif difficult == '0':
                 names.append(name)
         return names
