@@ -97,7 +97,8 @@ def build_source(cfg: dict[str, Any]) -> ImageLabelSource:
     try:
         _signature(sources[name]).bind(**options)
     except TypeError as error:
-        raise ValueError(f'--source type={name}: {error}; its options are '
+        given = ' '.join(f'{key}={value}' for key, value in cfg.items())
+        raise ValueError(f'--source {given}: {error}; its options are '
                          f'{_takes(sources[name])}') from error
     return sources[name](**options)
 

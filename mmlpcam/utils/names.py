@@ -1,13 +1,14 @@
 """Names: lists of them in messages, and names of files from a list."""
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def listed(items: list, limit: int = 5) -> str:
+def listed(items: Sequence, limit: int = 5) -> str:
     """Quote the first items, and say how many follow.
 
     Args:
-        items (list): What to name in a message.
+        items (Sequence): What to name in a message.
         limit (int): Number of items to quote. Defaults to 5.
 
     Returns:

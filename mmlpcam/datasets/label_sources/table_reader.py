@@ -304,7 +304,7 @@ class _Reader:
 
     def tags(self, row: Row, sep: str | None) -> list[str]:
         """Return the tags in the cells of a row."""
-        tags = []
+        tags: list[str] = []
         for cell in row.cells[1:]:
             is_class = not sep or cell in self.classes
             tags += [cell] if is_class else map(str.strip, cell.split(sep))
