@@ -1,8 +1,9 @@
 """Make a project of configs from a folder of photos and a CSV of tags.
 
 The table is what CSVLabels reads: the photo in the first column, then its
-tags, a row per tag, or a column of 1 and 0 per class. Masks are not needed;
-where some photos have one, --masks scores maps and segmentor with them.
+tags, a row per tag, or a column of 1 and 0 per class. Instead of a table,
+--source takes any other label source. Masks are not needed; where some photos
+have one, --masks scores maps and segmentor with them.
 """
 import argparse
 import colorsys
@@ -13,27 +14,46 @@ from pathlib import Path
 import numpy as np
 from prettytable import PrettyTable
 
+from mmlpcam.converters.label_source_args import (build_source,
+                                                  describe_sources,
+                                                  label_source_parser)
 from mmlpcam.converters.photo_project import SEGMENTOR_TRAINING, config_files
-from mmlpcam.datasets import (BACKGROUND_NAMES, CSVLabels, MaskLabels,
-                              PhotoFolderDataset, SegDatasetWrapper,
-                              check_images, check_masks)
-from mmlpcam.datasets.label_sources import Labels
-from mmlpcam.datasets.label_sources.base import ImageIndex
+from mmlpcam.datasets import (BACKGROUND_NAMES, CSVLabels, ImageFinder, Labels,
+                              MaskLabels, PhotoFolderDataset,
+                              SegDatasetWrapper, check_images, check_masks,
+                              load_labels)
 from mmlpcam.datasets.label_sources.table_reader import LAYOUTS, TagTable
 from mmlpcam.utils.classes import check_class_names
 from mmlpcam.utils.names import listed
 
 MIN_PHOTOS = 8  # a batch of the small segmentor
 LARGE_PHOTO = 4_000_000  # pixels
+EPILOG = """\
+label sources, of which those in brackets are options:
+{sources}
+
+examples:
+  tools/new_project.py photos tags.csv my_project
+  tools/new_project.py photos my_project --classes cat dog \\
+      --source type=FolderLabels
+  PYTHONPATH=. tools/new_project.py photos my_project --classes cat dog \\
+      --source type=MyLabels --custom-imports my_labels
+"""
 
 
 def parse_args() -> argparse.Namespace:
+    sources = label_source_parser()
     parser = argparse.ArgumentParser(
+        parents=[sources],
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example: tools/new_project.py photos tags.csv my_project')
+        epilog=EPILOG.format(sources=describe_sources()))
     parser.add_argument('photos', type=Path, help='folder of the photos')
-    parser.add_argument('tags', type=Path, help='CSV file: photo,tag;tag')
+    parser.add_argument(
+        'tags',
+        type=Path,
+        nargs='?',
+        help='CSV file: photo,tag;tag; left out with --source')
     parser.add_argument('project_dir', type=Path, help='folder to make')
     parser.add_argument(
         '--size',
@@ -46,7 +66,7 @@ def parse_args() -> argparse.Namespace:
         nargs='+',
         metavar='NAME',
         help='classes without the background, in the order of the mask '
-        'values 1, 2, ... (default: all tags, sorted)')
+        'values 1, 2, ... (default: all tags of the table, sorted)')
     parser.add_argument(
         '--delimiter',
         help='what separates columns (default: found in the table)')
@@ -74,7 +94,17 @@ def parse_args() -> argparse.Namespace:
         'the segmentor (default: 0.2)')
     parser.add_argument(
         '--seed', type=int, default=0, help='seed of that choice (default: 0)')
-    args = parser.parse_args()
+    # photos, tags and project_dir may have options between them
+    args = parser.parse_intermixed_args()
+    if bool(args.tags) == bool(args.source):
+        parser.error('give either a table of tags or --source: '
+                     'PHOTOS TAGS PROJECT_DIR, or '
+                     'PHOTOS PROJECT_DIR --source type=NAME ...')
+    if args.source and not args.classes:
+        parser.error('--source needs --classes, the names that it knows')
+    if args.source and (args.delimiter or args.sep or args.layout):
+        parser.error('--delimiter, --sep and --layout are for a table of '
+                     'tags: give options of a source behind --source')
     if args.train_on_masks and not args.masks:
         parser.error('--train-on-masks needs --masks')
     if not 0 < args.val_fraction < 1:
@@ -99,18 +129,41 @@ def find(photos: Path, masks: Path | None = None) -> dict[str, dict]:
         zip(found.image_ids, map(found.get_data_info, range(len(found)))))
 
 
-def read_labels(source: CSVLabels, image_ids: list[str],
-                classes: list[str] | None) -> tuple[TagTable, Labels, list]:
-    """Return the table, the labels of the photos in it, and the classes.
+def read_table(args: argparse.Namespace,
+               photos: dict[str, str]) -> tuple[dict, Labels, list[str]]:
+    """Return how to read the table, the labels of its photos, and classes.
 
     Raises:
         ValueError: If the table cannot be meant for these photos.
     """
-    table = source.read(image_ids, tuple(classes or ()))
-    untagged = [i for i in image_ids if i not in table.tags]
-    index, lacking = ImageIndex(image_ids), set(untagged)
+    source = CSVLabels(
+        str(args.tags), args.sep, delimiter=args.delimiter, layout=args.layout)
+    table = source.read(photos, args.classes or ())
+    untagged = [i for i in photos if i not in table.tags]
+    check_strangers(table, photos, set(untagged))
+    if untagged:
+        warn(f'{len(untagged)} photos have no row in {args.tags} and '
+             f'are left out: {listed(untagged)}. A photo without any of the '
+             'classes needs a row without tags')
+    tags = set().union(*table.tags.values())
+    classes = args.classes or sorted(tags)
+    check_classes(classes, tags, str(args.tags))
+    cfg = dict(
+        type='CSVLabels',
+        csv_file=str(args.tags.absolute()),
+        sep=table.sep,
+        delimiter=table.delimiter,
+        layout=table.layout)
+    labels = load_labels(source, {i: photos[i] for i in table.tags}, classes)
+    return {k: v for k, v in cfg.items() if v is not None}, labels, classes
+
+
+def check_strangers(table: TagTable, photos: dict[str, str],
+                    untagged: set[str]) -> None:
+    """Look at the rows that name no photo."""
+    finder = ImageFinder(photos)
     for line, name in table.strangers:
-        if (near := index.guess(name)) in lacking:
+        if (near := finder.guess(name)) in untagged:
             raise ValueError(
                 f'{table.path}, line {line}: {name!r} is no photo, but '
                 f'{near!r} is, and has no row: write names as those of the '
@@ -118,20 +171,31 @@ def read_labels(source: CSVLabels, image_ids: list[str],
     if table.strangers:
         names = [f'{name} (line {line})' for line, name in table.strangers]
         warn(f'{len(names)} rows name no photo: {listed(names)}')
-    if untagged:
-        warn(f'{len(untagged)} photos have no row in {source.csv_file} and '
-             f'are left out: {listed(untagged)}. A photo without any of the '
-             'classes needs a row without tags')
-    tags = set().union(*table.tags.values())
-    check_classes(classes or sorted(tags), tags, source.csv_file)
-    classes = classes or sorted(tags)
-    labels = source.load(list(table.tags), tuple(classes))
+
+
+def read_source(args: argparse.Namespace,
+                photos: dict[str, str]) -> tuple[dict, Labels, list[str]]:
+    """Return the config of the source, the labels, and classes."""
+    source = build_source(args.source)
+    if '{{' in str(args.source):
+        raise ValueError('an option of --source holds {{, which MMEngine '
+                         'replaces in configs: rename what it names')
+    check_classes(args.classes, set(), '--classes')
+    for key, value in args.source.items():
+        path = Path(str(value))
+        if path.exists() and not path.is_absolute():
+            warn(f'{key}={value} of --source starts at the current folder, '
+                 'and so must training: better give the absolute path')
+    return args.source, load_labels(source, photos, args.classes), args.classes
+
+
+def warn_of_constant(labels: Labels, classes: list[str]) -> None:
+    """Warn of classes that cannot be told from anything."""
     for index, name in enumerate(classes):
         if all(index in found for found in labels.values()):
             warn(f'{name!r} is on every photo: there is nothing to tell it '
                  'from, and its masks would cover everything. Add photos '
                  'without it, or leave the class out')
-    return table, labels, classes
 
 
 def check_classes(classes: list[str], tags: set[str], csv_file: str) -> None:
@@ -191,7 +255,11 @@ def read_masks(photos: Path, masks: Path, labels: Labels,
     check_masks([info['img_path'] for info in found.values()],
                 [info['seg_map_path'] for info in found.values()],
                 len(classes) + 1)
-    shown = MaskLabels(str(masks)).load(list(found), tuple(classes))
+    shown = MaskLabels(str(masks)).load(
+        {
+            i: info['img_path']
+            for i, info in found.items()
+        }, classes)
     differing = [i for i in found if shown[i] != labels[i]]
     if differing:
         warn(f'{len(differing)} of {len(found)} masks show other classes '
@@ -239,15 +307,12 @@ def main() -> int:
         if args.project_dir.exists():
             raise FileExistsError(f'{args.project_dir} is there already: '
                                   'choose another folder, or remove it')
-        photos = find(args.photos)
-        sizes = check_images([info['img_path'] for info in photos.values()])
+        photos = {i: info['img_path'] for i, info in find(args.photos).items()}
+        sizes = check_images(list(photos.values()))
         check_paths(args, list(photos))
-        table, labels, classes = read_labels(
-            CSVLabels(
-                str(args.tags),
-                args.sep,
-                delimiter=args.delimiter,
-                layout=args.layout), list(photos), args.classes)
+        read = read_source if args.source else read_table
+        label_cfg, labels, classes = read(args, photos)
+        warn_of_constant(labels, classes)
         splits = dict(train=sorted(labels))
         if args.masks:
             masked = read_masks(args.photos, args.masks, labels, classes)
@@ -258,7 +323,7 @@ def main() -> int:
                 f'there are {len(splits["train"])} photos to train on, but '
                 f'at least {MIN_PHOTOS} are needed')
         palette = make_palette(len(classes) + 1)
-        files = config_files(args, table, classes, palette,
+        files = config_files(args, label_cfg, classes, palette,
                              len(splits['train']))
         for split, image_ids in splits.items():
             files[f'{split}.txt'] = '\n'.join(image_ids) + '\n'

@@ -7,41 +7,46 @@ compared before it gets its name.
 """
 import argparse
 import difflib
-import inspect
 import os
 import sys
-from typing import Any
 
-from mmengine.config import DictAction
-from mmengine.utils import import_modules_from_strings
-from mmseg.registry import DATASETS, TASK_UTILS
+from mmseg.registry import DATASETS
 from prettytable import PrettyTable
 
-from mmlpcam.datasets import (BACKGROUND_NAMES, ImageLabelDataset,
-                              ImageLabelSource, JSONLabels, PhotoFolderDataset)
+from mmlpcam.converters.label_source_args import (build_source,
+                                                  describe_sources,
+                                                  label_source_parser)
+from mmlpcam.datasets import (BACKGROUND_NAMES, ImageLabelDataset, JSONLabels,
+                              PhotoFolderDataset)
 from mmlpcam.utils import atomic_path, write_json
 from mmlpcam.utils.classes import check_class_names
 
 EXAMPLES = """\
-sources and their options:
+sources, of which those in brackets are options:
 {sources}
 
 examples:
   PASCAL VOC, objects marked as difficult left out:
-    tools/prepare_image_labels.py --source VOCXMLLabels \\
-        --source-options ann_dir=$VOC/Annotations with_difficult=False \\
+    tools/prepare_image_labels.py \\
+        --source type=VOCXMLLabels ann_dir=$VOC/Annotations \\
+        with_difficult=False \\
         --dataset PascalVOCDataset --img-dir $VOC/JPEGImages \\
         --ann-file $VOC/ImageSets/Segmentation/train_aug.txt --out labels.json
 
   the cls_labels.npy of an official code:
-    tools/prepare_image_labels.py --source NPYLabels \\
-        --source-options npy_file=cls_labels.npy \\
+    tools/prepare_image_labels.py \\
+        --source type=NPYLabels npy_file=cls_labels.npy \\
         --dataset PascalVOCDataset --img-dir $VOC/JPEGImages \\
         --ann-file $VOC/ImageSets/Segmentation/train_aug.txt --out labels.json
 
   a folder per class:
-    tools/prepare_image_labels.py --source FolderLabels \\
+    tools/prepare_image_labels.py --source type=FolderLabels \\
         --classes cat dog "guinea pig" --img-dir photos --out labels.json
+
+  a source of your own, in my_labels.py of the current folder:
+    PYTHONPATH=. tools/prepare_image_labels.py --custom-imports my_labels \\
+        --source type=MyLabels --classes cat dog --img-dir photos \\
+        --out labels.json
 
 use of the file, in a config:
   dict(type='ImageLabelDataset', dataset=...,
@@ -49,49 +54,13 @@ use of the file, in a config:
 """
 
 
-def sources() -> dict[str, type[ImageLabelSource]]:
-    """Return all registered label sources by name."""
-    return {
-        name: cls
-        for name, cls in sorted(TASK_UTILS.module_dict.items())
-        if isinstance(cls, type) and issubclass(cls, ImageLabelSource)
-    }
-
-
-def options_of(source: type[ImageLabelSource]) -> dict[str, Any]:
-    """Return the options of a source with their parameters."""
-    if source.__init__ is object.__init__:  # it takes none
-        return {}
-    return dict(inspect.signature(source).parameters)
-
-
 def parse_args() -> argparse.Namespace:
-    first = argparse.ArgumentParser(add_help=False)
-    first.add_argument(
-        '--imports',
-        nargs='+',
-        default=[],
-        metavar='MODULE',
-        help='modules that register sources or datasets of your own')
-    import_modules_from_strings(first.parse_known_args()[0].imports)
-    known = sources()
-    lines = '\n'.join(
-        f'  {name}: {", ".join(map(str, options_of(cls).values())) or "none"}'
-        for name, cls in known.items())
+    sources = label_source_parser(required=True)
     parser = argparse.ArgumentParser(
-        parents=[first],
+        parents=[sources],
         description=__doc__,
-        epilog=EXAMPLES.format(sources=lines),
+        epilog=EXAMPLES.format(sources=describe_sources()),
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        '--source', required=True, choices=known, help='label source')
-    parser.add_argument(
-        '--source-options',
-        nargs='+',
-        default={},
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='its options, see below')
     classes = parser.add_mutually_exclusive_group(required=True)
     classes.add_argument(
         '--dataset', help='registered dataset that has the classes')
@@ -108,22 +77,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--overwrite', action='store_true', help='replace the file')
     return parser.parse_args()
-
-
-def build_source(name: str, options: dict) -> ImageLabelSource:
-    source = sources()[name]
-    known = options_of(source)
-    required = [
-        key for key, value in known.items() if value.default is value.empty
-    ]
-    wrong = [key for key in options if key not in known]
-    missing = [key for key in required if key not in options]
-    if wrong or missing:
-        takes = ', '.join(map(str, known.values())) or 'no options'
-        raise ValueError(f'--source-options of {name}: '
-                         f'{"does not know" if wrong else "lacks"} '
-                         f'{", ".join(wrong or missing)}; it takes {takes}')
-    return source(**options)
 
 
 def class_names(dataset: str | None, names: list[str] | None) -> list[str]:
@@ -153,7 +106,7 @@ def read_labels(args: argparse.Namespace) -> ImageLabelDataset:
             dict(img_path=args.img_dir),
             ann_file=args.ann_file,
             metainfo=dict(classes=class_names(args.dataset, args.classes)),
-            lazy_init=True), build_source(args.source, args.source_options))
+            lazy_init=True), build_source(args.source))
 
 
 def write_labels(path: str, dataset: ImageLabelDataset) -> None:
@@ -168,7 +121,7 @@ def write_labels(path: str, dataset: ImageLabelDataset) -> None:
     }
     with atomic_path(path) as tmp:
         write_json(tmp, content)
-        again = JSONLabels(str(tmp)).load(list(labels), tuple(classes))
+        again = JSONLabels(str(tmp)).load(dataset.images, classes)
         if again != labels:
             raise RuntimeError(
                 f'{path} was not written: JSONLabels would read other labels '

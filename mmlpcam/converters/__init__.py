@@ -1,1 +1,1 @@
-"""What makes data sets: generated ones, for now."""
+"""What turns foreign data and weights into ours, and makes data."""

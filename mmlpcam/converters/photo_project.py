@@ -2,8 +2,7 @@
 import argparse
 import json
 import math
-
-from mmlpcam.datasets.label_sources.table_reader import TagTable
+from typing import Any
 
 # Half of what the classifier sees on VOC, in photos: a small set is seen more
 # often, within limits.
@@ -44,7 +43,7 @@ _base_ = [
     __import__('mmlpcam').config_path('_base_/photos/classifier_{size}.py'),
     './data.py'
 ]
-
+{imports}
 # ---- often changed ---------------------------------------------------------
 max_epochs = {max_epochs}
 num_clusters = 12  # K, for class and context prototypes each
@@ -87,7 +86,7 @@ _base_ = [
     __import__('mmlpcam').config_path('_base_/photos/segmentor_{size}.py'),
     './data.py'
 ]
-
+{imports}
 # ---- often changed ---------------------------------------------------------
 train_cfg = dict({training})
 bg_thr = 0.4  # score of the background: a higher one makes masks smaller
@@ -115,15 +114,26 @@ def classifier_epochs(size: str, num_photos: int) -> int:
     return min(max(math.ceil(CLASSIFIER_PHOTOS / num_photos), low), high)
 
 
-def config_files(args: argparse.Namespace, table: TagTable, classes: list[str],
-                 palette: list[list[int]], num_photos: int) -> dict[str, str]:
-    """Return the text of each config by its name."""
-    labels = ', '.join(f'{key}={value!r}' for key, value in dict(
-        type='CSVLabels',
-        csv_file=str(args.tags.absolute()),
-        sep=table.sep,
-        delimiter=table.delimiter,
-        layout=table.layout).items() if value is not None)
+def config_files(args: argparse.Namespace, label_cfg: dict[str, Any],
+                 classes: list[str], palette: list[list[int]],
+                 num_photos: int) -> dict[str, str]:
+    """Return the text of each config by its name.
+
+    Args:
+        args (argparse.Namespace): Options of ``tools/new_project.py``.
+        label_cfg (dict[str, Any]): Config of the label source.
+        classes (list[str]): Classes without the background.
+        palette (list[list[int]]): Colour [r, g, b] of each mask value.
+        num_photos (int): Number of photos to train on.
+
+    Returns:
+        dict[str, str]: Text by file name.
+    """
+    labels = ', '.join(f'{key}={value!r}' for key, value in label_cfg.items())
+    imports = ''
+    if args.custom_imports:
+        modules = ['mmlpcam', *args.custom_imports]
+        imports = f'custom_imports = dict(imports={modules!r})\n'
     data = DATA + (DATA_WITH_MASKS if args.masks else '')
     heads = ['decode_head'] + ['auxiliary_head'] * (args.size == 'base')
     unscored = dict(
@@ -143,11 +153,13 @@ def config_files(args: argparse.Namespace, table: TagTable, classes: list[str],
         'classifier.py':
         CLASSIFIER.format(
             size=args.size,
+            imports=imports,
             max_epochs=classifier_epochs(args.size, num_photos),
             test=CLASSIFIER_TEST if args.masks else unscored['classifier']),
         'segmentor.py':
         SEGMENTOR.format(
             size=args.size,
+            imports=imports,
             training=SEGMENTOR_TRAINING[args.size],
             no_seed='' if args.masks else ', seed=None',
             heads=',\n'.join(f'    {head}=dict(num_classes=_base_.num_classes)'

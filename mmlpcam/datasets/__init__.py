@@ -1,22 +1,26 @@
 from .coco_objects import COCOObjectsDataset
 from .file_checks import check_images, check_masks
+from .image_ids import check_shared_masks, with_image_ids
 from .image_label_dataset import BACKGROUND_NAMES, ImageLabelDataset
-from .indexed import check_shared_masks, indexed
 from .label_sources import (COCOJSONLabels, CSVLabels, FolderLabels,
-                            ImageLabelSource, JSONLabels, MaskLabels,
-                            NPYLabels, VOCXMLLabels)
-from .nested import nested_datasets
+                            ImageFinder, ImageLabelSource, JSONLabels, Labels,
+                            MaskLabels, NPYLabels, TagEncoder, VOCXMLLabels,
+                            check_all_labeled, existing_path, label_file,
+                            load_labels, read_label_json)
+from .nesting import nested_datasets
 from .parts import PartsDataset
 from .photo_folder import PhotoFolderDataset
 from .pseudo_label_dataset import PseudoLabelDataset
+from .seg_dataset_wrapper import SegDatasetWrapper, check_files
 from .transforms import LoadPhoto, LoadPseudoLabel, RandomCanvasCrop
-from .wrappers import SegDatasetWrapper, check_files
 
 __all__ = [
     'BACKGROUND_NAMES', 'COCOJSONLabels', 'COCOObjectsDataset', 'CSVLabels',
-    'FolderLabels', 'ImageLabelDataset', 'ImageLabelSource', 'JSONLabels',
-    'LoadPhoto', 'LoadPseudoLabel', 'MaskLabels', 'NPYLabels', 'PartsDataset',
-    'PhotoFolderDataset', 'PseudoLabelDataset', 'RandomCanvasCrop',
-    'SegDatasetWrapper', 'VOCXMLLabels', 'check_files', 'check_images',
-    'check_masks', 'check_shared_masks', 'indexed', 'nested_datasets'
+    'FolderLabels', 'ImageFinder', 'ImageLabelDataset', 'ImageLabelSource',
+    'JSONLabels', 'Labels', 'LoadPhoto', 'LoadPseudoLabel', 'MaskLabels',
+    'NPYLabels', 'PartsDataset', 'PhotoFolderDataset', 'PseudoLabelDataset',
+    'RandomCanvasCrop', 'SegDatasetWrapper', 'TagEncoder', 'VOCXMLLabels',
+    'check_all_labeled', 'check_files', 'check_images', 'check_masks',
+    'check_shared_masks', 'existing_path', 'label_file', 'load_labels',
+    'nested_datasets', 'read_label_json', 'with_image_ids'
 ]

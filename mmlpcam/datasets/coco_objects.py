@@ -3,7 +3,7 @@ from typing import Any
 from mmseg.registry import DATASETS
 
 from mmlpcam.utils.masks import voc_colormap
-from .checked import CheckedSegDataset
+from .path_checked_dataset import PathCheckedDataset
 
 CLASSES = ('background', 'person', 'bicycle', 'car', 'motorcycle', 'airplane',
            'bus', 'train', 'truck', 'boat', 'traffic light', 'fire hydrant',
@@ -33,7 +33,7 @@ CATEGORY_TO_CLASS = {
 
 
 @DATASETS.register_module()
-class COCOObjectsDataset(CheckedSegDataset):
+class COCOObjectsDataset(PathCheckedDataset):
     """MS COCO with its 80 object categories and a background: 81 classes.
 
     The classes are the categories of the instances files in ascending id, as

@@ -29,8 +29,8 @@ def check_images(paths: Sequence[str]) -> list[tuple[int, int]]:
         apply it).
 
     Raises:
-        FileNotFoundError: Files do not exist.
-        ValueError: Files are not readable as images.
+        FileNotFoundError: If files do not exist.
+        ValueError: If files are not readable as images.
     """
     return _read_all(photo_size, paths)
 
@@ -57,8 +57,8 @@ def check_masks(images: Sequence[str],
             warning. Defaults to True.
 
     Raises:
-        FileNotFoundError: Files do not exist.
-        ValueError: Files are no index masks, hold a value that is no class,
+        FileNotFoundError: If files do not exist.
+        ValueError: If files are no index masks, hold a value that is no class,
             differ in size from their image, or are black and white.
     """
     image_sizes = check_images(images)
@@ -73,7 +73,7 @@ def check_masks(images: Sequence[str],
         raise ValueError(
             f'{len(wrong)} of {len(masks)} masks differ in (width, height) '
             f'from their images: {listed(wrong)}. Masks must have the size of '
-            'the original image.')
+            'the original image')
     check_values(
         masks, [values for _, values in found],
         num_classes,
@@ -97,7 +97,7 @@ def check_values(masks: Sequence[str],
         need_class (bool): See :func:`check_masks`.
 
     Raises:
-        ValueError: Masks hold a value that is no class, or are black and
+        ValueError: If masks hold a value that is no class, or are black and
             white.
     """
     strange = {
@@ -116,7 +116,7 @@ def check_values(masks: Sequence[str],
         raise ValueError(
             f'{len(wrong)} of {len(masks)} masks hold values that are no '
             f'class: {listed(wrong)}. Expected 0 (background) to '
-            f'{num_classes - 1}, or {ignore_index} (ignored).')
+            f'{num_classes - 1}, or {ignore_index} (ignored)')
     if black_and_white and all({*found.tolist()} <= {0, 255}
                                for found in values):
         text = (
@@ -138,13 +138,13 @@ def check_num_classes(classes: Sequence[str]) -> None:
         classes (Sequence[str]): Classes with the background.
 
     Raises:
-        ValueError: There are more than 255.
+        ValueError: If there are more than 255.
     """
     if len(classes) > MAX_CLASSES:
         raise ValueError(
             f'{len(classes)} classes are too many: masks are uint8 and hold '
             f'at most {MAX_CLASSES} with the background (255 is ignored). '
-            'Leave some out of metainfo["classes"].')
+            'Leave some out of metainfo["classes"]')
 
 
 def _size_and_values(path: str) -> tuple[tuple[int, int], np.ndarray]:
@@ -157,8 +157,8 @@ def _read_all(read: Callable[[str], Any], paths: Sequence[str]) -> list:
     """Read files, by a few threads since file systems answer slowly.
 
     Raises:
-        FileNotFoundError: Files do not exist.
-        ValueError: Files are not what they should be.
+        FileNotFoundError: If files do not exist.
+        ValueError: If files are not what they should be.
     """
 
     def try_to(path: str) -> Any:
@@ -178,7 +178,7 @@ def _read_all(read: Callable[[str], Any], paths: Sequence[str]) -> list:
         raise FileNotFoundError(
             f'{len(missing)} of {len(paths)} image files do not exist: '
             f'{listed(missing)}. Check data_root, data_prefix and the suffix, '
-            'or set check_files=False if they are not on a local disk.')
+            'or set check_files=False if they are not on a local disk')
     if bad:
         raise ValueError(f'{len(bad)} of {len(paths)} image files cannot be '
                          f'used: {listed([str(error) for error in bad])}')

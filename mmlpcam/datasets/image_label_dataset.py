@@ -7,8 +7,8 @@ from mmengine.logging import print_log
 from mmseg.registry import DATASETS, TASK_UTILS
 
 from mmlpcam.utils.names import listed
-from .label_sources import ImageLabelSource
-from .wrappers import SegDatasetWrapper
+from .label_sources import ImageLabelSource, load_labels
+from .seg_dataset_wrapper import SegDatasetWrapper
 
 BACKGROUND_NAMES = ('background', 'bg', '_background_', '__background__')
 """Names that class 0 may have, in any case."""
@@ -40,8 +40,8 @@ class ImageLabelDataset(SegDatasetWrapper):
             True.
 
     Raises:
-        TypeError: ``labels`` is neither of the above.
-        ValueError: Class 0 is not the background, the dataset has no image,
+        TypeError: If ``labels`` is neither of the above.
+        ValueError: If class 0 is not the background, the dataset has no image,
             the source does not know an image or a class, or no image has a
             label though the dataset has ``test_mode=False``.
 
@@ -72,7 +72,7 @@ class ImageLabelDataset(SegDatasetWrapper):
             raise TypeError(
                 'ImageLabelDataset: labels must be the config of a label '
                 "source, such as dict(type='VOCXMLLabels', ann_dir=...), or "
-                f'an ImageLabelSource, got {type(labels).__name__}.')
+                f'an ImageLabelSource, but got {type(labels).__name__}')
         self.source = labels
         super().__init__(dataset, lazy_init=True, check_files=check_files)
         classes = self._metainfo.get('classes') or ()
@@ -81,26 +81,19 @@ class ImageLabelDataset(SegDatasetWrapper):
             raise ValueError(
                 'ImageLabelDataset: class 0 of the dataset must be the '
                 f'background, named one of {", ".join(BACKGROUND_NAMES)}; '
-                f'got {got}. Set metainfo=dict(classes=("background", ...)).')
+                f'but got {got}. Set '
+                'metainfo=dict(classes=("background", ...))')
         self._foreground = tuple(classes[1:])
         if not lazy_init:
             self.full_init()
 
-    def _prepare(self, images: dict[str, str]) -> None:
+    def _init_images(self, images: dict[str, str]) -> None:
         """Check the images and read their labels."""
-        super()._prepare(images)
+        super()._init_images(images)
         num_classes = len(self._foreground)
-        labels = self.source.load(list(images), self._foreground)
+        labels = load_labels(self.source, images, self._foreground)
         counts = np.zeros(num_classes, dtype=np.int64)
-        for image_id in images:
-            found = labels.get(image_id)
-            # a source may come from the user
-            if not isinstance(found, tuple) or any(not 0 <= index < num_classes
-                                                   for index in found):
-                raise ValueError(
-                    f'{type(self.source).__name__}.load returned {found!r} '
-                    f'for image {image_id!r}; expected a tuple of indices in '
-                    f'[0, {num_classes}).')
+        for found in labels.values():
             counts[list(found)] += 1
         # of a test, all images may well show the background alone
         is_test = all(leaf.test_mode for leaf in self._leaf_datasets)
@@ -118,7 +111,7 @@ class ImageLabelDataset(SegDatasetWrapper):
             print_log(
                 f'ImageLabelDataset: {len(absent)} of {num_classes} classes '
                 f'have no image: {listed(absent, 20)}. They cannot be '
-                'learnt.',
+                'learnt',
                 logger='current',
                 level=logging.WARNING)
 
@@ -143,5 +136,5 @@ class ImageLabelDataset(SegDatasetWrapper):
         idx = self._positive(idx)
         return list(self._labels[self._image_ids[idx]])
 
-    def _amend(self, info: dict) -> None:
+    def _update_info(self, info: dict) -> None:
         info['img_labels'] = self._labels[info['image_id']]

@@ -3,7 +3,7 @@ from typing import Any
 
 from mmseg.registry import DATASETS
 
-from .checked import CheckedSegDataset
+from .path_checked_dataset import PathCheckedDataset
 
 CLASSES = ('background', 'beacon', 'buoy', 'glider', 'kite', 'rover')
 """tuple[str, ...]: Class names by mask value, background first."""
@@ -14,7 +14,7 @@ PALETTE = [[0, 0, 0], [230, 159, 0], [213, 94, 0], [86, 180, 233],
 
 
 @DATASETS.register_module()
-class PartsDataset(CheckedSegDataset):
+class PartsDataset(PathCheckedDataset):
     """The generated *parts* dataset, in the folder layout of PASCAL VOC.
 
     ``tools/dataset_converters/make_parts_dataset.py`` makes it in seconds on

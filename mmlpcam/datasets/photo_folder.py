@@ -7,12 +7,12 @@ from mmseg.registry import DATASETS
 
 from mmlpcam.utils import reading
 from mmlpcam.utils.names import listed
-from .checked import CheckedSegDataset
-from .label_sources.base import PHOTO_SUFFIXES, composed
+from .label_sources.image_finder import PHOTO_SUFFIXES, to_nfc
+from .path_checked_dataset import PathCheckedDataset
 
 
 @DATASETS.register_module()
-class PhotoFolderDataset(CheckedSegDataset):
+class PhotoFolderDataset(PathCheckedDataset):
     """A folder of photos of mixed formats, with masks for all, some or none.
 
     Photos are found in all folders below ``img_path`` but hidden ones; all
@@ -56,7 +56,7 @@ class PhotoFolderDataset(CheckedSegDataset):
         if only_masked and not data_prefix.get('seg_map_path'):
             raise ValueError('PhotoFolderDataset: only_masked=True needs '
                              "data_prefix['seg_map_path'], the folder of the "
-                             'masks.')
+                             'masks')
         self.only_masked = only_masked
         super().__init__(
             data_prefix=data_prefix,
@@ -112,12 +112,12 @@ class PhotoFolderDataset(CheckedSegDataset):
                     f'two photos in {folder!r} share the id {image_id!r}: '
                     f'{photos[image_id]!r} and {osp.join(folder, path)!r}. '
                     'Tags and masks are found by id: rename one. Masks need '
-                    'a folder of their own.')
+                    'a folder of their own')
             photos[image_id] = osp.join(folder, path)
         if not photos:
             raise ValueError(
                 f'there is no photo in {folder!r} or below: expected files '
-                f'that end in {", ".join(PHOTO_SUFFIXES)}.')
+                f'that end in {", ".join(PHOTO_SUFFIXES)}')
         return dict(sorted(photos.items()))
 
     def _read_list(self, photos: dict[str, str]) -> list[str]:
@@ -126,10 +126,9 @@ class PhotoFolderDataset(CheckedSegDataset):
             lines = list_from_file(
                 self.ann_file, backend_args=self.backend_args)
         lines = [line for line in lines if line.strip()]
-        ids = {composed(image_id): image_id for image_id in photos}
+        ids = {to_nfc(image_id): image_id for image_id in photos}
         image_ids = [
-            line if line in photos else ids.get(composed(line))
-            for line in lines
+            line if line in photos else ids.get(to_nfc(line)) for line in lines
         ]
         unknown = [line for line, i in zip(lines, image_ids) if i is None]
         if unknown:
@@ -137,8 +136,7 @@ class PhotoFolderDataset(CheckedSegDataset):
                 f'{len(unknown)} of {len(image_ids)} lines of '
                 f'{self.ann_file!r} are no id of a photo in '
                 f'{self.data_prefix["img_path"]!r}: {listed(unknown)}. Ids '
-                f'are paths without extension, such as {next(iter(photos))!r}.'
-            )
+                f'are paths without extension, such as {next(iter(photos))!r}')
         return image_ids
 
     def _add_masks(self, infos: dict[str, dict], photos: dict[str,
@@ -157,18 +155,18 @@ class PhotoFolderDataset(CheckedSegDataset):
                 f'{len(strangers)} of {len(masks)} masks in {folder!r} belong '
                 f'to no photo in {self.data_prefix["img_path"]!r}: '
                 f'{listed(strangers)}. Masks have the path of their photo, '
-                f'and end in {self.seg_map_suffix!r}: rename or remove them.')
+                f'and end in {self.seg_map_suffix!r}: rename or remove them')
         lacking = [image_id for image_id in infos if image_id not in masks]
         if len(lacking) == len(infos):
             raise ValueError(
                 f'none of {len(infos)} photos has a mask in {folder!r}: '
                 f'expected <image id>{self.seg_map_suffix}, such as '
-                f'{lacking[0] + self.seg_map_suffix!r}.')
+                f'{lacking[0] + self.seg_map_suffix!r}')
         if lacking and not self.only_masked:
             raise ValueError(
                 f'{len(lacking)} of {len(infos)} photos have no mask in '
                 f'{folder!r}: {listed(lacking)}. Set only_masked=True to '
-                'leave them out.')
+                'leave them out')
         for image_id in lacking:
             del infos[image_id]
         for image_id, info in infos.items():

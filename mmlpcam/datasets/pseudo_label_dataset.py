@@ -8,9 +8,9 @@ from mmseg.registry import DATASETS
 from mmlpcam.utils import check_no_stage
 from mmlpcam.utils.names import listed
 from .file_checks import MAX_CLASSES, check_masks
-from .nested import has_transform
+from .nesting import has_transform
+from .seg_dataset_wrapper import SegDatasetWrapper
 from .transforms import LoadPseudoLabel
-from .wrappers import SegDatasetWrapper
 
 
 @DATASETS.register_module()
@@ -43,11 +43,11 @@ class PseudoLabelDataset(SegDatasetWrapper):
             is readable and has the same size. Defaults to True.
 
     Raises:
-        FileNotFoundError: Masks are missing, with ``missing='error'``, or no
-            image has a true mask.
-        ValueError: An argument does not fit, the dataset has
-            ``reduce_zero_label=True``, or a mask is broken or has another
-            size than its image.
+        FileNotFoundError: If masks are missing, with ``missing='error'``, or
+            no image has a true mask.
+        ValueError: If an argument does not fit, the dataset has
+            ``reduce_zero_label=True``, or a mask is broken or has another size
+            than its image.
     """
 
     replaces_masks = True
@@ -64,14 +64,14 @@ class PseudoLabelDataset(SegDatasetWrapper):
         check_no_stage(label_dir, 'PseudoLabelDataset: label_dir')
         if missing not in ('error', 'ignore'):
             raise ValueError("PseudoLabelDataset: missing must be 'error' or "
-                             f"'ignore', got {missing!r}.")
+                             f"'ignore', but got {missing!r}")
         if label_dir is None:
             missing = 'ignore'
             if suffix != '.png':
                 raise ValueError(
                     'PseudoLabelDataset: masks that are made while training '
-                    f"(label_dir=None) have the suffix '.png', got {suffix!r}."
-                )
+                    f"(label_dir=None) have the suffix '.png', but got "
+                    f'{suffix!r}')
         self.label_dir = None if label_dir is None else str(label_dir)
         self.suffix = suffix
         self.missing = missing
@@ -87,7 +87,7 @@ class PseudoLabelDataset(SegDatasetWrapper):
                     "dict(type='LoadPseudoLabel') in the pipeline of "
                     f'{type(leaf).__name__}, in the place of '
                     "'LoadAnnotations', which cannot load a mask that does "
-                    'not exist.')
+                    'not exist')
         if not lazy_init:
             self.full_init()
 
@@ -101,9 +101,9 @@ class PseudoLabelDataset(SegDatasetWrapper):
         path = osp.join(self.true_label_dir, image_id + self.suffix)
         return path if osp.isfile(path) else None
 
-    def _prepare(self, images: dict[str, str]) -> None:
+    def _init_images(self, images: dict[str, str]) -> None:
         """Check that each mask is there and fits its image."""
-        super()._prepare(images)
+        super()._init_images(images)
         if not self.check_files:
             return
         true = {i: self._true_mask_path(i) for i in images}
@@ -113,7 +113,7 @@ class PseudoLabelDataset(SegDatasetWrapper):
                 f'PseudoLabelDataset: none of {len(images)} images has a mask '
                 f'<image id>{self.suffix} in true_label_dir '
                 f'{self.true_label_dir!r}. Correct the folder, or leave '
-                'true_label_dir out.')
+                'true_label_dir out')
         self._check_masks(images, true)
         if self.label_dir is None:
             return
@@ -127,10 +127,10 @@ class PseudoLabelDataset(SegDatasetWrapper):
                 raise FileNotFoundError(
                     f'PseudoLabelDataset: {text}. Write the missing ones, or '
                     "set missing='ignore' to leave these images out of the "
-                    'loss.')
+                    'loss')
             print_log(
                 f'PseudoLabelDataset: {text}. They are ignored in the loss '
-                'as long as that is so.',
+                'as long as that is so',
                 logger='current',
                 level=logging.WARNING)
             for image_id in absent:
@@ -152,7 +152,7 @@ class PseudoLabelDataset(SegDatasetWrapper):
                     MAX_CLASSES if classes is None else len(classes),
                     need_class=need_class)
 
-    def _amend(self, info: dict) -> None:
+    def _update_info(self, info: dict) -> None:
         info['label_map'] = None
         info['seg_map_path'] = self._true_mask_path(info['image_id'])
         if info['seg_map_path'] is not None:

@@ -15,7 +15,8 @@ from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
 from mmlpcam.datasets import (PseudoLabelDataset, SegDatasetWrapper,
-                              check_shared_masks, indexed, nested_datasets)
+                              check_shared_masks, nested_datasets,
+                              with_image_ids)
 from mmlpcam.evaluation import PseudoLabelWriter, is_labelled, read_manifest
 from mmlpcam.models import MAP_DEFAULTS, MapSettings, predict_maps
 from mmlpcam.utils import on_main_process
@@ -88,7 +89,7 @@ class LabelRefresher:
                 'PrototypeBankHook is to refresh labels, but nothing reads '
                 'them: put a PseudoLabelDataset with label_dir=None into '
                 'train_dataloader')
-        self._dataset = indexed(DATASETS.build(self.dataset))
+        self._dataset = with_image_ids(DATASETS.build(self.dataset))
         check_shared_masks(train_dataset)
         lacking = {
             image_id

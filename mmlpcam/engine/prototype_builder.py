@@ -16,7 +16,7 @@ from prettytable import PrettyTable
 from torch import Tensor
 from torch.utils.data import Subset
 
-from mmlpcam.datasets import SegDatasetWrapper, indexed
+from mmlpcam.datasets import SegDatasetWrapper, with_image_ids
 from mmlpcam.models import (MapHead, MapSettings, PrototypeHead,
                             find_prototype_head, multi_scale_maps)
 from mmlpcam.models.map_inference import without_padding
@@ -159,7 +159,7 @@ class PrototypeBuilder:
                              "backend='torch' under a launcher")
         if self._dataset is None:
             # one index for all that a concatenation joins
-            dataset = indexed(DATASETS.build(self.dataset))
+            dataset = with_image_ids(DATASETS.build(self.dataset))
             if 'img_labels' not in dataset.get_data_info(0):
                 raise ValueError(
                     'prototypes need image labels: put ImageLabelDataset '

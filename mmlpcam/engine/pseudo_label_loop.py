@@ -9,7 +9,7 @@ from mmseg.registry import LOOPS
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
-from mmlpcam.datasets import indexed
+from mmlpcam.datasets import with_image_ids
 from mmlpcam.evaluation import PseudoLabelWriter
 from mmlpcam.models import prediction_settings
 from mmlpcam.utils import on_main_process
@@ -47,7 +47,7 @@ class PseudoLabelLoop(TestLoop):
                 f'{[type(metric).__name__ for metric in metrics]}: score maps '
                 'in a stage of their own')
         self._dataloader_cfg = dataloader
-        self._dataset = indexed(self.dataloader.dataset)
+        self._dataset = with_image_ids(self.dataloader.dataset)
 
     def run(self) -> dict:
         """Write the missing labels.

@@ -11,10 +11,9 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmseg.registry import METRICS
 
-from mmlpcam.utils import check_writable, read_json, write_json
+from mmlpcam.utils import check_writable, is_whole, read_json, write_json
 from mmlpcam.utils.masks import write_index_mask
 from mmlpcam.utils.names import check_inside
-from mmlpcam.utils.whole import is_whole
 
 
 @METRICS.register_module()

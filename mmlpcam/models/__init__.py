@@ -14,7 +14,6 @@ from .map_refiner import MapReader, MapRefiner, TrainingFree
 from .mct_heads import MCTHead, MCTPatchHead
 from .mctransformer import MCTransformer
 from .multi_scale_segmentor import MultiScaleSegmentor
-from .official_weights import convert_official_weights
 from .pointwise_neck import PointwiseNeck
 from .pretrained_init import PretrainedInit
 from .prototype_bank import PrototypeBank
@@ -27,7 +26,7 @@ __all__ = [
     'MCTHead', 'MCTPatchHead', 'MCTransformer', 'MapHead', 'MapReader',
     'MapRefiner', 'MapSettings', 'MultiScaleSegmentor', 'PointwiseNeck',
     'PretrainedInit', 'PrototypeBank', 'PrototypeHead', 'ReCAMHead',
-    'StemResNet', 'TrainingFree', 'convert_official_weights', 'find_map_head',
-    'find_prototype_head', 'multi_scale_maps', 'predict_maps',
-    'prediction_settings', 'set_map_prediction'
+    'StemResNet', 'TrainingFree', 'find_map_head', 'find_prototype_head',
+    'multi_scale_maps', 'predict_maps', 'prediction_settings',
+    'set_map_prediction'
 ]

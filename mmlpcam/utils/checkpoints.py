@@ -101,20 +101,20 @@ def weights_of(checkpoint: Any,
     }
 
 
-def safe_globals() -> list[type | tuple[Callable, str]]:
+def safe_globals() -> list[Callable | tuple[Callable, str]]:
     """Return what a checkpoint of MMEngine names besides tensors.
 
     Returns:
-        list[type | tuple[Callable, str]]: Classes, and functions with the
+        list[Callable | tuple[Callable, str]]: Classes, and functions with the
         name they have in files, as
         :func:`torch.serialization.add_safe_globals` takes them.
     """
-    array, _, _ = np.zeros(1).__reduce__()
-    number, _ = np.float64(0).__reduce__()
-    functions = [(_statistic, 'builtins.getattr')]
+    array: Any = np.zeros(1).__reduce__()
+    number: Any = np.float64(0).__reduce__()
+    functions: list[tuple[Callable, str]] = [(_statistic, 'builtins.getattr')]
     for package in ('numpy.core', 'numpy._core'):  # NumPy 1 and 2
-        functions += [(array, f'{package}.multiarray._reconstruct'),
-                      (number, f'{package}.multiarray.scalar')]
+        functions += [(array[0], f'{package}.multiarray._reconstruct'),
+                      (number[0], f'{package}.multiarray.scalar')]
     kinds = '?' + np.typecodes['AllInteger'] + np.typecodes['Float']
     return [
         HistoryBuffer, ConfigDict, np.ndarray, np.dtype,

@@ -18,22 +18,22 @@ def check_class_names(names: Sequence[Any], source: str) -> None:
         source (str): Where they come from, for the message.
 
     Raises:
-        ValueError: One is no text or empty, holds ``{{``, ``}}`` or a control
-            character, or two are equal.
+        ValueError: If one is no text or empty, holds ``{{``, ``}}`` or a
+            control character, or two are equal.
     """
     seen = set()
     for name in names:
         if not isinstance(name, str) or not name.strip():
-            raise ValueError(f'{source}: {name!r} is no name of a class.')
+            raise ValueError(f'{source}: {name!r} is no name of a class')
         if '{{' in name or '}}' in name or any(
                 unicodedata.category(letter) in ('Cc', 'Cs')
                 for letter in name):
             raise ValueError(
                 f'{source}: the class {name!r} holds {{{{, }}}} or a control '
-                'character, which a config cannot hold: rename it.')
+                'character, which a config cannot hold: rename it')
         key = unicodedata.normalize('NFC', name)
         if key in seen:
-            raise ValueError(f'{source}: the class {name!r} is there twice.')
+            raise ValueError(f'{source}: the class {name!r} is there twice')
         seen.add(key)
 
 
@@ -52,8 +52,8 @@ def read_classes(path: str | os.PathLike) -> dict[str, Any]:
         dict[str, Any]: ``classes``, a tuple of str, and ``palette``.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It holds something else.
+        FileNotFoundError: If there is no such file.
+        ValueError: If it holds something else.
 
     Example:
         >>> metainfo = __import__('mmlpcam').read_classes(
@@ -67,16 +67,16 @@ def read_classes(path: str | os.PathLike) -> dict[str, Any]:
             'classes', 'palette'
     }:
         raise ValueError(f"{path}: expected an object with 'classes' and "
-                         "'palette'.")
+                         "'palette'")
     classes, palette = content['classes'], content['palette']
     if not isinstance(classes, list) or not classes:
-        raise ValueError(f"{path}: 'classes' must be a list of names.")
+        raise ValueError(f"{path}: 'classes' must be a list of names")
     check_class_names(classes, str(path))
     if (not isinstance(palette, list) or len(palette) != len(classes)
             or not all(map(_is_color, palette))):
         raise ValueError(f"{path}: 'palette' must have a colour [r, g, b] for "
                          f'each of the {len(classes)} classes, of integers '
-                         'from 0 to 255.')
+                         'from 0 to 255')
     return dict(classes=tuple(classes), palette=palette)
 
 

@@ -2,9 +2,14 @@
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_PNG_START = b'\x89PNG\r\n\x1a\n'
+# the length, name and checksum of the empty last chunk
+_PNG_END = b'\0\0\0\0IEND\xaeB\x60\x82'
 
 
 @contextmanager
@@ -23,9 +28,9 @@ def reading(path: str | os.PathLike,
             to 'fetch or write it again'.
 
     Raises:
-        OSError: The file is missing, a folder, or not to be opened; it is
+        OSError: If the file is missing, a folder, or not to be opened; it is
             raised as it is, since it names the file.
-        ValueError: The block failed otherwise.
+        ValueError: If the block failed otherwise.
 
     Example:
         >>> with reading('a.json', 'JSON file'):  # doctest: +SKIP
@@ -60,7 +65,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         Path: Temporary file to write to.
 
     Raises:
-        OSError: It cannot be written, because the disk is full, say.
+        OSError: If it cannot be written, because the disk is full, say.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,6 +114,34 @@ def write_json(path: str | os.PathLike, content: dict) -> None:
         tmp.write_text(json.dumps(content, indent=1, sort_keys=True) + '\n')
 
 
+def is_whole(path: str | os.PathLike) -> bool:
+    """Whether a file is there and not cut.
+
+    Only the ends of a file are read: a damaged middle is not found.
+
+    Args:
+        path (str | os.PathLike): A ``.png``, or a zip archive, which ``.npz``
+            and ``.pth`` are; of another file it is only known whether it is
+            empty.
+
+    Returns:
+        bool: Whether it is.
+    """
+    path = Path(path)
+    try:
+        if path.suffix in ('.npz', '.pth'):
+            return zipfile.is_zipfile(path)
+        with path.open('rb') as file:
+            if path.suffix != '.png':
+                return bool(file.read(1))
+            start = file.read(len(_PNG_START))
+            file.seek(0, os.SEEK_END)
+            file.seek(-min(len(_PNG_END), file.tell()), os.SEEK_END)
+            return start == _PNG_START and file.read() == _PNG_END
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return False
+
+
 def check_writable(folder: str | os.PathLike) -> None:
     """Make a folder and prove that files can be written to it.
 
@@ -120,7 +153,7 @@ def check_writable(folder: str | os.PathLike) -> None:
     """
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=str(folder)):
             pass
     except OSError as error:
         raise PermissionError(
@@ -142,7 +175,7 @@ def check_no_stage(path: str | os.PathLike, name: str) -> None:
         raise ValueError(
             f'{name}={str(path)!r} names a stage and is resolved by '
             'StagedRunner. Run tools/train.py with a config that has '
-            "runner_type='StagedRunner', or give the folder itself.")
+            "runner_type='StagedRunner', or give the folder itself")
 
 
 def read_json(path: str | os.PathLike) -> dict:

@@ -42,7 +42,7 @@ def write_index_mask(path: str | os.PathLike,
             Defaults to None: those of PASCAL VOC.
 
     Raises:
-        ValueError: An index does not fit into 8 bits.
+        ValueError: If an index does not fit into 8 bits.
     """
     if mask.size and not 0 <= mask.min() <= mask.max() <= 255:
         raise ValueError(
@@ -74,8 +74,8 @@ def read_index_mask(path: str | os.PathLike) -> np.ndarray:
         np.ndarray: Class indices, (H, W) uint8.
 
     Raises:
-        OSError: It cannot be opened.
-        ValueError: It is damaged, or no index mask.
+        OSError: If it cannot be opened.
+        ValueError: If it is damaged, or no index mask.
     """
     with reading(path, 'index mask', _ADVICE), Image.open(path) as image:
         _check_kind(image)
@@ -98,8 +98,9 @@ def _check_kind(image: Image.Image) -> None:
     if len(bands) != 1:
         raise ValueError(f'expected one channel, but its mode is {image.mode}:'
                          ' is it a colour image?')
-    if getattr(image, 'n_frames', 1) != 1:
-        raise ValueError(f'it holds {image.n_frames} images, expected one')
+    frames = getattr(image, 'n_frames', 1)
+    if frames != 1:
+        raise ValueError(f'it holds {frames} images, expected one')
     if image.format in ('JPEG', 'MPO'):
         raise ValueError('JPEG changes the values of pixels, which are class '
                          'indices')
@@ -108,7 +109,7 @@ def _check_kind(image: Image.Image) -> None:
                          'do not apply')
     # Pillow and OpenCV stretch grey of 2 or 4 bits to [0, 255]
     if image.mode == 'L' and any(
-            bits in str(tile[-1]) for tile in image.tile
+            bits in str(tile[-1]) for tile in getattr(image, 'tile', ())
             for bits in ('L;2', 'L;4')):
         raise ValueError('grey values of 2 or 4 bits a pixel are stretched '
                          'when they are read')

@@ -1,13 +1,14 @@
 """Names: lists of them in messages, and names of files from a list."""
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def listed(items: list, limit: int = 5) -> str:
+def listed(items: Sequence, limit: int = 5) -> str:
     """Quote the first items, and say how many follow.
 
     Args:
-        items (list): What to name in a message.
+        items (Sequence): What to name in a message.
         limit (int): Number of items to quote. Defaults to 5.
 
     Returns:
@@ -34,7 +35,7 @@ def check_inside(folder: str | Path, name: str, source: str = '') -> Path:
         Path: The path of the file.
 
     Raises:
-        ValueError: The name is empty, or leads out of the folder: absolute,
+        ValueError: If the name is empty, or leads out of the folder: absolute,
             with a drive letter, a backslash, a NUL byte or ``..``.
     """
     parts = name.split('/')
@@ -44,5 +45,5 @@ def check_inside(folder: str | Path, name: str, source: str = '') -> Path:
         raise ValueError(
             f'{where}{name!r} is no name inside of {str(folder)!r}: expected '
             'a path below that folder, with / between folders and without '
-            '"..", backslash or drive letter. Correct the name.')
+            '"..", backslash or drive letter. Correct the name')
     return Path(folder, name)

@@ -9,9 +9,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_all_start_methods, get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 
 from mmengine.utils import track_iter_progress
 
@@ -39,7 +40,8 @@ def add_parallel_args(parser: argparse.ArgumentParser) -> None:
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')
+        raise argparse.ArgumentTypeError(
+            f'must be at least 1, but got {number}')
     return number
 
 
@@ -76,7 +78,7 @@ def parallel_map(function: Callable[[Any], Any],
         list: The results in the order of the tasks.
 
     Raises:
-        RuntimeError: A process died.
+        RuntimeError: If a process died.
     """
     total = len(tasks)
     if total == 0:
@@ -113,7 +115,7 @@ def explained_death() -> Iterator[None]:
     """Say what to do where a worker dies.
 
     Raises:
-        RuntimeError: A process died.
+        RuntimeError: If a process died.
     """
     try:
         yield
@@ -133,7 +135,7 @@ def _start_worker() -> None:
 
 
 def _end_with_parent() -> None:
-    parent_process().join()
+    cast(BaseProcess, parent_process()).join()
     os._exit(1)
 
 
@@ -158,7 +160,7 @@ def write_missing(write: Callable[[Path, Any], None],
         int: Number of files written.
 
     Raises:
-        RuntimeError: A process died.
+        RuntimeError: If a process died.
     """
     # what a killed run was writing
     for folder in {path.parent for path in sources}:

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from .files import atomic_path, reading
 
@@ -41,13 +42,14 @@ def photo_size(path: str | os.PathLike) -> tuple[int, int]:
         tuple[int, int]: ``(width, height)`` as :func:`read_photo` gives it.
 
     Raises:
-        OSError: It cannot be opened.
-        ValueError: It is no photo, or one of real numbers.
+        OSError: If it cannot be opened.
+        ValueError: If it is no photo, or one of real numbers.
     """
     with reading(path, 'photo'), Image.open(path) as image:
         _check_mode(image)
         size = image.size
-        if image.format == 'TIFF':  # some versions of Pillow turn the size
+        if isinstance(image,
+                      TiffImageFile):  # some versions of Pillow turn the size
             size = tuple(image.tag_v2[tag] for tag in _SIZE_TAGS)
         return size[::-1] if orientation(image) >= 5 else size
 
@@ -62,8 +64,8 @@ def read_photo(path: str | os.PathLike) -> np.ndarray:
         np.ndarray: Pixels (H, W, 3) uint8, BGR, see :func:`decode_photo`.
 
     Raises:
-        OSError: It cannot be opened.
-        ValueError: It is damaged, or no photo.
+        OSError: If it cannot be opened.
+        ValueError: If it is damaged, or no photo.
     """
     with reading(path, 'photo'):
         return decode_photo(Path(path).read_bytes())
@@ -85,12 +87,12 @@ def decode_photo(content: bytes) -> np.ndarray:
         np.ndarray: Pixels (H, W, 3) uint8, BGR.
 
     Raises:
-        OSError | ValueError: It is damaged, or no photo.
+        OSError | ValueError: If it is damaged, or no photo.
     """
     with Image.open(BytesIO(content)) as image:
         _check_mode(image)
         turn = orientation(image)
-        if image.format == 'TIFF' and turn != 1:
+        if isinstance(image, TiffImageFile) and turn != 1:
             return _decode_turned_tiff(image)
         if image.format == 'JPEG' and image.mode in ('L', 'RGB'):
             # the same pixels as OpenCV's, which reads damaged files as well
@@ -117,7 +119,7 @@ def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
         picture (np.ndarray): Pixels (H, W, 3) uint8, RGB.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: If it cannot be written.
     """
     with atomic_path(path) as tmp:
         Image.fromarray(picture).save(tmp, quality=95)
@@ -129,7 +131,7 @@ def _check_mode(image: Image.Image) -> None:
                          'are not known: save it with 8 or 16 bits a channel')
 
 
-def _decode_turned_tiff(image: Image.Image) -> np.ndarray:
+def _decode_turned_tiff(image: TiffImageFile) -> np.ndarray:
     """Read a TIFF with an orientation, which OpenCV turns now and then."""
     if max(image.tag_v2.get(_BITS_TAG, (1, ))) > 8:
         raise ValueError('a TIFF of 16 bits with an orientation cannot be '

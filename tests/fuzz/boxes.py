@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 from mmlpcam.datasets import COCOJSONLabels, VOCXMLLabels
 from .core import Case, Room, fuzzed
-from .labels import (CLASSES, DAMAGED, IDS, TRUTH, allowed, dump, id_of,
-                     labels_of, names_of, parse_json)
+from .labels import (CLASSES, DAMAGED, IDS, IMAGES, TRUTH, allowed, dump,
+                     id_of, labels_of, names_of, parse_json)
 from .mutators import damage, damage_tree
 
 # --- COCO --------------------------------------------------------------------
@@ -117,7 +117,7 @@ def make_coco(room: Room) -> Case:
         data, what = damage(rng, data)
         story.append(what)
     path = room.write('instances.json', data)
-    return Case(lambda: COCOJSONLabels(str(path)).load(IDS, CLASSES),
+    return Case(lambda: COCOJSONLabels(str(path)).load(IMAGES, CLASSES),
                 ['instances.json'], allowed(coco_says(data)), kind == 'plain',
                 story)
 
@@ -222,6 +222,6 @@ def make_xml(room: Room) -> Case:
             story.append(what)
         room.write(f'Annotations/{image_id}.xml', content)
     folder = room.folder / 'Annotations'
-    return Case(lambda: VOCXMLLabels(str(folder)).load(IDS, CLASSES),
+    return Case(lambda: VOCXMLLabels(str(folder)).load(IMAGES, CLASSES),
                 [f'{victim}.xml', Path(f'{victim}.xml').name], allowed(result),
                 must_read, story)

@@ -294,8 +294,9 @@ def _read_masks(room: Room, reader: str) -> Any:
     photos, masks = room.folder / 'photos', str(room.folder / 'masks')
     pipeline = _pipeline('score_pipeline')
     if reader == 'labels':
-        return MaskLabels(masks).load(['photo1', 'photo2', 'photo3'],
-                                      CLASSES[1:])['photo2']
+        return MaskLabels(masks).load(
+            {f'photo{n}': str(photos / f'photo{n}.jpg')
+             for n in (1, 2, 3)}, CLASSES[1:])['photo2']
     options = dict(
         metainfo=dict(classes=CLASSES), test_mode=True, pipeline=pipeline)
     if reader == 'pseudo labels':

@@ -14,13 +14,13 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+from mmlpcam.converters.voc_aug import read_splits
 from mmlpcam.datasets import CSVLabels, ImageLabelDataset, JSONLabels
-from mmlpcam.datasets.checked import CheckedSegDataset
-from mmlpcam.datasets.voc_aug import read_splits
+from mmlpcam.datasets.path_checked_dataset import PathCheckedDataset
 from mmlpcam.evaluation import PseudoLabelWriter
 from .core import Case, Room, fuzzed
-from .labels import (CLASSES, DAMAGED, IDS, TRUTH, allowed, id_of, labels_of,
-                     names_of)
+from .labels import (CLASSES, DAMAGED, IMAGES, TRUTH, allowed, id_of,
+                     labels_of, names_of)
 from .mutators import damage
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
@@ -175,8 +175,8 @@ def make_csv(room: Room) -> Case:
                     {*labels} <= {*found[i]} for i, labels in TRUTH.items())
             ]
     path = room.write('tags.csv', data)
-    return Case(lambda: CSVLabels(str(path)).load(IDS, CLASSES), ['tags.csv'],
-                result, kind == 'plain', story)
+    return Case(lambda: CSVLabels(str(path)).load(IMAGES, CLASSES),
+                ['tags.csv'], result, kind == 'plain', story)
 
 
 # --- lists -------------------------------------------------------------------
@@ -224,7 +224,7 @@ def make_list(room: Room) -> Case:
 
     def read():
         return ImageLabelDataset(
-            CheckedSegDataset(
+            PathCheckedDataset(
                 ann_file=str(path),
                 data_prefix=dict(img_path=str(photos)),
                 img_suffix='.jpg',

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmlpcam.datasets import FolderLabels, NPYLabels
 from .core import Case, Room, fuzzed
-from .labels import CLASSES, DAMAGED, IDS, TRUTH, names_of
+from .labels import CLASSES, DAMAGED, IDS, IMAGES, TRUTH, names_of
 from .mutators import damage
 
 # --- NPY ---------------------------------------------------------------------
@@ -111,7 +111,7 @@ def make_npy(room: Room) -> Case:
             result = [TRUTH]
         data = _save(vectors)
     path = room.write('cls_labels.npy', data)
-    return Case(lambda: NPYLabels(str(path)).load(IDS, CLASSES),
+    return Case(lambda: NPYLabels(str(path)).load(IMAGES, CLASSES),
                 ['cls_labels.npy'], result, kind == 'plain', story, canaries)
 
 
@@ -139,5 +139,5 @@ def make_folders(room: Room) -> Case:
     else:
         bad = dict(unknown='wolf/photo9', up='../photo9')
         ids[rng.randrange(6)] = names[0] = bad.get(what, 'photo9')
-    return Case(lambda: FolderLabels().load(ids, CLASSES), names, result,
-                what == 'plain', [what])
+    return Case(lambda: FolderLabels().load(dict.fromkeys(ids, ''), CLASSES),
+                names, result, what == 'plain', [what])

@@ -74,7 +74,7 @@ def by_true_masks(data):
 
 
 def by_labels(data):
-    MaskLabels(str(data / 'masks')).load(['0', '1', '2'], CLASSES[1:])
+    MaskLabels(str(data / 'masks')).load(dict.fromkeys('012', ''), CLASSES[1:])
 
 
 WAYS = [by_leaf, by_wrapper, by_pseudo_labels, by_true_masks, by_labels]

@@ -23,7 +23,7 @@ COCO_MINI = Path(
 def load(ids, classes=CLASSES, **cfg):
     source = TASK_UTILS.build(cfg)
     assert isinstance(source, ImageLabelSource)
-    return source.load(ids, classes)
+    return source.load({i: f'photos/{i}.jpg' for i in ids}, classes)
 
 
 # --- VOCXMLLabels ---------------------------------------------------------
@@ -299,7 +299,7 @@ def test_csv_options(tmp_path):
      r'line 1: class index 3 is out of range; .* 0 to 2'),
     ('a,-1\nb,\n', dict(as_index=True), r'class index -1 is out of range'),
     ('a,cat\nb,\n', dict(as_index=True),
-     r"line 1: expected an integer class index \(as_index=True\), got 'cat'"),
+     r'line 1: expected an integer class index .*, but got .cat'),
     ('a~cat\nb~\n', {},
      "no row of .*labels.csv names.*'a~cat', 'b~'.*delimiter"),
     ('a,cat\nB.JPG,dog\n', {}, "1 of 2 .*'B.JPG' mean the image 'b'"),
@@ -456,7 +456,8 @@ def test_json(tmp_path):
 
 @pytest.mark.parametrize('text, kwargs, match', [
     ('[]', {}, r'labels\.json: expected an object .*got list'),
-    ('{"a": "cat"}', {}, r"entry 'a': expected a list of classes, got 'cat'"),
+    ('{"a": "cat"}', {},
+     r"entry 'a': expected a list of classes, but got 'cat'"),
     ('{"a": ["cow"]}', {}, r"entry 'a': unknown class 'cow'"),
     ('{"a": [1]}', {}, r'unknown class 1.*as_index=True'),
     ('{"a": [1.5]}', dict(as_index=True), 'integer class index.*got 1.5'),
@@ -467,7 +468,7 @@ def test_json(tmp_path):
     ('{', {}, r'labels\.json: not valid JSON'),
     ('[' * 200000, {}, r'labels\.json: not a label file, .*nested'),
     ('{"a": NaN}', {}, 'NaN is no value'),
-    ('{"a": null}', {}, "entry 'a': expected a list of classes, got None"),
+    ('{"a": null}', {}, "entry 'a': expected a list of classes, but got None"),
     ('{"a": [null]}', {}, "entry 'a': unknown class None"),
     ('{"A.jpg": []}', {}, "named like 'A.jpg'. Does 'A.jpg' mean .* 'a'"),
     ('{"/etc/a": []}', {}, "entry '/etc/a': '/etc/a' is no name inside"),
@@ -563,7 +564,7 @@ def test_npy_array_follows_numbers(tmp_path):
     ({
         1: vec(1, 0)
     }, ['1'], r"labels\.npy, image '1': expected one number "
-     r'for each of the 3 foreground classes, got ndarray of shape \(2,\)'),
+     r'for each of the 3 foreground classes, but got ndarray of shape \(2,\)'),
     ({
         'a': 'cat'
     }, ['a'], "image 'a': expected one number .* got str"),

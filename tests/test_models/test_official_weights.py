@@ -5,7 +5,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from torch import nn
 
-from mmlpcam.models import convert_official_weights
+from mmlpcam.converters.official_weights import convert_official_weights
 
 
 def official_resnet(backbone):

@@ -1,8 +1,8 @@
 import pytest
 
-from mmlpcam.structures import (MapType, find_map_type, is_refined, map_title,
-                                register_map_type, sort_map_types)
+from mmlpcam.structures import MapType, find_map_type, is_refined, map_title
 from mmlpcam.structures import map_types as module
+from mmlpcam.structures import register_map_type, sort_map_types
 
 
 @pytest.fixture

@@ -18,9 +18,10 @@ from PIL import Image
 from pycocotools import mask as coco_api
 from scipy.io import savemat
 
-from mmlpcam.datasets import ImageLabelDataset, coco_masks, voc_aug
-from mmlpcam.datasets.coco_masks import (COCOImage, COCOInstance, paint_mask,
-                                         read_instances)
+from mmlpcam.converters import coco_masks, voc_aug
+from mmlpcam.converters.coco_masks import (COCOImage, COCOInstance, paint_mask,
+                                           read_instances)
+from mmlpcam.datasets import ImageLabelDataset
 from mmlpcam.datasets.coco_objects import CATEGORY_IDS, CLASSES
 from mmlpcam.utils.masks import read_index_mask, voc_colormap, write_index_mask
 from mmlpcam.utils.parallel import parallel_map
@@ -380,7 +381,7 @@ def test_coco_tool_asks_for_pycocotools(tiny_coco, run_coco, monkeypatch):
 
 def test_coco_tool_refuses_no_process(run_coco):
     status, _, err = run_coco(nproc=0)
-    assert status == 2 and 'at least 1, got 0' in err
+    assert status == 2 and 'at least 1, but got 0' in err
 
 
 def test_coco_masks_of_real_photos(coco_mini):
@@ -632,10 +633,10 @@ def run_prepare(run_tool, voc_mini, tmp_path):
         if options is None:
             options = [f'ann_dir={voc_mini.root / "Annotations"}']
         classes = classes or ['--classes', *voc_mini.metainfo['classes'][1:]]
-        return run_tool('prepare_image_labels.py', '--source', source,
-                        *(['--source-options', *options] if options else []),
-                        *classes, '--img-dir', voc_mini.root / 'JPEGImages',
-                        '--out', tmp_path / 'labels.json', *args)
+        return run_tool('prepare_image_labels.py', '--source',
+                        f'type={source}', *options, *classes, '--img-dir',
+                        voc_mini.root / 'JPEGImages', '--out',
+                        tmp_path / 'labels.json', *args)
 
     return run
 
@@ -707,8 +708,12 @@ def test_label_file_is_not_replaced(run_prepare, tmp_path):
 
 @pytest.mark.parametrize('kwargs, message', [
     (dict(options=['ann_dri=x']),
-     'VOCXMLLabels: does not know ann_dri; it takes ann_dir: str'),
-    (dict(options=['with_difficult=False']), 'VOCXMLLabels: lacks ann_dir'),
+     "type=VOCXMLLabels ann_dri=x: missing a required argument: 'ann_dir'"),
+    (dict(options=['with_difficult=False']),
+     "missing a required argument: 'ann_dir'; its options are ann_dir=..."),
+    (dict(source='VOCLabels'),
+     'got type=VOCLabels. Registered are: VOCXMLLabels, '),
+    (dict(source='mIoU'), 'Registered are: COCOJSONLabels, CSVLabels, '),
     (dict(classes=['--classes', 'cat']), "unknown class 'dog'"),
     (dict(classes=['--classes', 'Background', 'cat']),
      "leave out 'Background'"),

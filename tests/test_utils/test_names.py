@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mmlpcam.datasets.voc_aug import read_splits
+from mmlpcam.converters.voc_aug import read_splits
 from mmlpcam.utils import read_classes
 from mmlpcam.utils.names import check_inside
 

@@ -14,8 +14,8 @@ import argparse
 import sys
 import time
 
-from mmlpcam.datasets.coco_masks import (check_coco_masks, read_instances,
-                                         write_coco_masks)
+from mmlpcam.converters.coco_masks import (check_coco_masks, read_instances,
+                                           write_coco_masks)
 from mmlpcam.utils.parallel import add_parallel_args, track_on_terminal
 
 EXAMPLE = """\

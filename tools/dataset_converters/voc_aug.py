@@ -16,7 +16,7 @@ import argparse
 import sys
 import time
 
-from mmlpcam.datasets import voc_aug
+from mmlpcam.converters import voc_aug
 from mmlpcam.utils.parallel import add_parallel_args, track_on_terminal
 
 EXAMPLE = """\

@@ -4,7 +4,7 @@ The classifier carries no prototypes: tools/build_prototypes.py makes them.
 """
 import argparse
 
-from mmlpcam.models import convert_official_weights
+from mmlpcam.converters.official_weights import convert_official_weights
 from mmlpcam.utils import read_checkpoint, weights_of, write_checkpoint
 
 

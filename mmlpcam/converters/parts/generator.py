@@ -63,7 +63,7 @@ class PartsSettings:
     def __post_init__(self) -> None:
         if not isinstance(self.size, (tuple, list)) or len(self.size) != 2:
             raise TypeError('`size` must be a pair (H, W) of integers, but '
-                            f'got {self.size!r}')
+                            f'but got {self.size!r}')
         object.__setattr__(self, 'size', tuple(self.size))
         for name, value in (('num_train', self.num_train),
                             ('num_val', self.num_val), ('seed', self.seed),

@@ -1,12 +1,16 @@
 import posixpath
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmseg.registry import TASK_UTILS
 
-from .base import (ImageIndex, ImageLabelSource, Labeller, Labels, check_known,
-                   composed, cut_suffix, existing, read_json)
+from .base import ImageLabelSource, Labels
+from .image_finder import (ImageFinder, check_all_labeled, to_nfc,
+                           without_photo_suffix)
+from .label_files import existing_path, read_label_json
+from .tag_encoder import TagEncoder
 
 # What each entry of a COCO file must have, and of which type.
 _ID = (int, str)
@@ -43,46 +47,46 @@ class COCOJSONLabels(ImageLabelSource):
         self.with_crowd = with_crowd
         self.ignore_unknown = ignore_unknown
 
-    def load(self, image_ids: list[str], classes: tuple[str, ...]) -> Labels:
+    def load(self, images: Mapping[str, str],
+             classes: Sequence[str]) -> Labels:
         """See :meth:`ImageLabelSource.load`."""
-        path = existing(self.ann_file, 'COCOJSONLabels: ann_file')
-        data = read_json(path)
+        path = existing_path(self.ann_file, 'COCOJSONLabels: ann_file')
+        data = read_label_json(path)
         _check_entries(path, data)
         names = {item['id']: item['name'] for item in data['categories']}
         tags = self._tags(path, data, names)
 
-        index = ImageIndex(image_ids)
+        finder = ImageFinder(images)
         by_id: dict[str, int] = {}
         by_stem = defaultdict(list)
         strangers = []
         for item in data['images']:
             name = item['file_name']
             where = f'{path}, image {name!r}'
-            image_id = index.find(name, where)
+            image_id = finder.find(name, where)
             if image_id is None:
                 strangers.append(name)
             elif image_id in by_id:
                 raise ValueError(f'{where}: another entry of the file has '
-                                 'this file_name. Keep one of the two.')
+                                 'this file_name. Keep one of the two')
             else:
                 by_id[image_id] = item['id']
             by_stem[_stem(name)].append(item['id'])
 
-        labeller = Labeller(classes, ignore_unknown=self.ignore_unknown)
-        labels, unknown = {}, []
-        for image_id in image_ids:
+        encoder = TagEncoder(classes, ignore_unknown=self.ignore_unknown)
+        labels = {}
+        for image_id in images:
             same_stem = by_stem.get(_stem(image_id), [])
             if image_id in by_id:
                 coco_id = by_id[image_id]
             elif len(same_stem) == 1:
                 coco_id = same_stem[0]
             else:
-                unknown.append(image_id)
                 continue
-            labels[image_id] = labeller(tags[coco_id],
-                                        f'{path}, image {image_id!r}')
-        check_known(
-            unknown, index, f'ann_file {str(path)!r}',
+            labels[image_id] = encoder.encode(tags[coco_id],
+                                              f'{path}, image {image_id!r}')
+        check_all_labeled(
+            labels, images, f'ann_file {str(path)!r}',
             "Expected an 'images' entry with this file_name (or a unique "
             'stem) for each: is it the file of another split?', strangers)
         return labels
@@ -102,10 +106,10 @@ class COCOJSONLabels(ImageLabelSource):
             if item['category_id'] not in names:
                 raise ValueError(f'{where}: category_id '
                                  f'{item["category_id"]} is not in '
-                                 "'categories'.")
+                                 "'categories'")
             if item.get('iscrowd', 0) not in (0, 1):
                 raise ValueError(f'{where}: expected iscrowd to be 0 or 1, '
-                                 f'got {item["iscrowd"]!r}.')
+                                 f'but got {item["iscrowd"]!r}')
             if self.with_crowd or not item.get('iscrowd', 0):
                 tags[item['image_id']].add(names[item['category_id']])
         return tags
@@ -113,24 +117,25 @@ class COCOJSONLabels(ImageLabelSource):
 
 def _stem(name: str) -> str:
     """Return the name of an image without folders and suffix."""
-    return cut_suffix(composed(posixpath.basename(name.replace('\\', '/'))))
+    name = posixpath.basename(name.replace('\\', '/'))
+    return without_photo_suffix(to_nfc(name))
 
 
 def _check_entries(path: Path, data: Any) -> None:
     """Check the shape of a COCO file.
 
     Raises:
-        ValueError: It has another shape, or an id or name twice.
+        ValueError: If it has another shape, or an id or name twice.
     """
     for key, fields in _FIELDS.items():
         if not isinstance(data, dict) or key not in data:
             raise ValueError(
                 f'{path}: expected a COCO instances file, an object with '
                 f"'images', 'annotations' and 'categories'; {key!r} is "
-                'missing.')
+                'missing')
         if not isinstance(data[key], list):
-            raise ValueError(f'{path}: expected {key!r} to be a list, got '
-                             f'{data[key]!r:.80}.')
+            raise ValueError(f'{path}: expected {key!r} to be a list, but got '
+                             f'{data[key]!r:.80}')
         seen = set()
         for number, item in enumerate(data[key]):
             where = f'{path}, {key}[{number}]'
@@ -139,12 +144,12 @@ def _check_entries(path: Path, data: Any) -> None:
                 if type(value) not in kinds or value == '':
                     raise ValueError(
                         f'{where}: expected {field!r} of type '
-                        f'{kinds[0].__name__}, got {item!r:.200}.')
+                        f'{kinds[0].__name__}, but got {item!r:.200}')
             if 'id' in fields:
                 for field in ('id', 'name'):
                     if (value := item.get(field)) is None:
                         continue
                     if (field, value) in seen:
                         raise ValueError(f'{where}: the {field} {value!r} is '
-                                         'there twice.')
+                                         'there twice')
                     seen.add((field, value))

@@ -1,6 +1,10 @@
+from collections.abc import Mapping, Sequence
+
 from mmseg.registry import TASK_UTILS
 
-from .base import ImageIndex, ImageLabelSource, Labeller, Labels, check_known
+from .base import ImageLabelSource, Labels
+from .image_finder import check_all_labeled
+from .tag_encoder import TagEncoder
 
 
 @TASK_UTILS.register_module()
@@ -10,17 +14,18 @@ class FolderLabels(ImageLabelSource):
     Each image has the one class that its first folder names.
     """
 
-    def load(self, image_ids: list[str], classes: tuple[str, ...]) -> Labels:
+    def load(self, images: Mapping[str, str],
+             classes: Sequence[str]) -> Labels:
         """See :meth:`ImageLabelSource.load`."""
-        labeller = Labeller(classes)
-        check_known(
-            [i for i in image_ids if '/' not in i], ImageIndex(image_ids),
-            'a class folder',
+        check_all_labeled(
+            {i
+             for i in images if '/' in i}, images, 'a class folder',
             'FolderLabels expects <image folder>/<class name>/<image>: is '
             "data_prefix['img_path'] the folder above the class folders?")
+        encoder = TagEncoder(classes)
         return {
             image_id:
-            labeller([image_id.split('/', 1)[0]],
-                     f'FolderLabels, image {image_id!r}')
-            for image_id in image_ids
+            encoder.encode([image_id.split('/', 1)[0]],
+                           f'FolderLabels, image {image_id!r}')
+            for image_id in images
         }

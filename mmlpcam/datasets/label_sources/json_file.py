@@ -1,7 +1,11 @@
+from collections.abc import Mapping, Sequence
+
 from mmseg.registry import TASK_UTILS
 
-from .base import (ImageIndex, ImageLabelSource, Labeller, Labels, check_known,
-                   existing, read_json)
+from .base import ImageLabelSource, Labels
+from .image_finder import ImageFinder, check_all_labeled
+from .label_files import existing_path, read_label_json
+from .tag_encoder import TagEncoder
 
 
 @TASK_UTILS.register_module()
@@ -21,35 +25,38 @@ class JSONLabels(ImageLabelSource):
         self.json_file = json_file
         self.as_index = as_index
 
-    def load(self, image_ids: list[str], classes: tuple[str, ...]) -> Labels:
+    def load(self, images: Mapping[str, str],
+             classes: Sequence[str]) -> Labels:
         """See :meth:`ImageLabelSource.load`."""
-        path = existing(self.json_file, 'JSONLabels: json_file')
-        data = read_json(path)
+        path = existing_path(self.json_file, 'JSONLabels: json_file')
+        data = read_label_json(path)
         if not isinstance(data, dict):
-            raise ValueError(f'{path}: expected an object {{"image": '
-                             f'["class", ...]}}, got {type(data).__name__}.')
-        index = ImageIndex(image_ids)
-        labeller = Labeller(classes, as_index=self.as_index)
+            raise ValueError(
+                f'{path}: expected an object {{"image": '
+                f'["class", ...]}}, but got {type(data).__name__}')
+        finder = ImageFinder(images)
+        encoder = TagEncoder(classes, as_index=self.as_index)
         labels: Labels = {}
         keys: dict[str, str] = {}
         strangers = []
         for key, tags in data.items():
             where = f'{path}, entry {key!r}'
             if not isinstance(tags, list):
-                raise ValueError(f'{where}: expected a list of classes, got '
-                                 f'{tags!r}.')
-            image_id = index.find(key, where)
+                raise ValueError(
+                    f'{where}: expected a list of classes, but got '
+                    f'{tags!r}')
+            image_id = finder.find(key, where)
             if image_id is None:  # of another split
                 strangers.append(key)
                 continue
             if image_id in keys:
                 raise ValueError(
                     f'{where}: image {image_id!r} was already given as '
-                    f'{keys[image_id]!r}. Keep one of the two.')
+                    f'{keys[image_id]!r}. Keep one of the two')
             keys[image_id] = key
-            labels[image_id] = labeller(tags, where)
-        check_known([i for i in image_ids if i not in labels], index,
-                    f'json_file {str(path)!r}',
-                    'Expected a key for each: the image path relative to the '
-                    'image folder, with or without extension.', strangers)
+            labels[image_id] = encoder.encode(tags, where)
+        check_all_labeled(
+            labels, images, f'json_file {str(path)!r}',
+            'Expected a key for each: the image path relative to the image '
+            'folder, with or without extension', strangers)
         return labels

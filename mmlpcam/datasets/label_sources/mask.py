@@ -1,10 +1,13 @@
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from mmseg.registry import TASK_UTILS
 
 from mmlpcam.utils.masks import read_index_mask
 from ..file_checks import check_values
-from .base import (ImageIndex, ImageLabelSource, Labels, check_known, existing,
-                   file_of)
+from .base import ImageLabelSource, Labels
+from .image_finder import check_all_labeled
+from .label_files import existing_path, label_file
 
 
 @TASK_UTILS.register_module()
@@ -20,7 +23,7 @@ class MaskLabels(ImageLabelSource):
         ignore_index (int): Value of pixels without a class. Defaults to 255.
 
     Raises:
-        ValueError: A mask is broken, holds a value that is no class, or all
+        ValueError: If a mask is broken, holds a value that is no class, or all
             are black and white, which :meth:`load` finds.
     """
 
@@ -33,19 +36,20 @@ class MaskLabels(ImageLabelSource):
         self.suffix = suffix
         self.ignore_index = ignore_index
 
-    def load(self, image_ids: list[str], classes: tuple[str, ...]) -> Labels:
+    def load(self, images: Mapping[str, str],
+             classes: Sequence[str]) -> Labels:
         """See :meth:`ImageLabelSource.load`."""
-        folder = existing(self.mask_dir, 'MaskLabels: mask_dir', folder=True)
-        files = {i: file_of(folder, i, self.suffix) for i in image_ids}
-        found, unknown = {}, []
+        folder = existing_path(
+            self.mask_dir, 'MaskLabels: mask_dir', is_folder=True)
+        files = {i: label_file(folder, i, self.suffix) for i in images}
+        found = {}
         for image_id, path in files.items():
             try:
                 found[image_id] = np.unique(read_index_mask(path))
-            except FileNotFoundError:
-                unknown.append(image_id)
-        check_known(unknown, ImageIndex(image_ids),
-                    f'mask_dir {str(folder)!r}',
-                    f'Expected one <image id>{self.suffix} for each.')
+            except FileNotFoundError:  # all of them are named below
+                continue
+        check_all_labeled(found, images, f'mask_dir {str(folder)!r}',
+                          f'Expected one <image id>{self.suffix} for each')
         check_values([str(files[image_id]) for image_id in found],
                      list(found.values()),
                      len(classes) + 1,

@@ -1,6 +1,7 @@
 import pickle
 import posixpath
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -8,7 +9,9 @@ import numpy as np
 from mmseg.registry import TASK_UTILS
 
 from mmlpcam.utils.names import listed
-from .base import ImageIndex, ImageLabelSource, Labels, check_known, existing
+from .base import ImageLabelSource, Labels
+from .image_finder import ImageFinder, check_all_labeled
+from .label_files import existing_path
 
 # ``cls_labels.npy`` holds a pickle. Allowing NumPy's own reconstruction
 # functions would not make it safe: ``dtype.__setstate__`` takes flags that
@@ -134,9 +137,10 @@ class NPYLabels(ImageLabelSource):
     def __init__(self, npy_file: str) -> None:
         self.npy_file = npy_file
 
-    def load(self, image_ids: list[str], classes: tuple[str, ...]) -> Labels:
+    def load(self, images: Mapping[str, str],
+             classes: Sequence[str]) -> Labels:
         """See :meth:`ImageLabelSource.load`."""
-        path = existing(self.npy_file, 'NPYLabels: npy_file')
+        path = existing_path(self.npy_file, 'NPYLabels: npy_file')
         try:
             with path.open('rb') as file:
                 content = _read_npy(file)
@@ -144,14 +148,14 @@ class NPYLabels(ImageLabelSource):
             raise ValueError(
                 f'{path}: refused, it is not a plain .npy label file: '
                 f'{error}. Write the labels as CSV or JSON, or as an array '
-                'with np.save.') from error
+                'with np.save') from error
         if isinstance(content, dict):
-            vectors = self._match(path, content, image_ids)
+            vectors = self._match(path, content, list(images))
         elif isinstance(content, np.ndarray):
-            vectors = self._sort(path, content, image_ids)
+            vectors = self._sort(path, content, list(images))
         else:
             raise ValueError(f'{path}: expected a dict {{id: vector}} or an '
-                             f'array (N, C), got {type(content).__name__}.')
+                             f'array (N, C), but got {type(content).__name__}')
 
         labels = {}
         for image_id, vector in vectors.items():
@@ -162,14 +166,14 @@ class NPYLabels(ImageLabelSource):
                     or vector.shape != (len(classes), )):
                 raise ValueError(
                     f'{path}, image {image_id!r}: expected one number for '
-                    f'each of the {len(classes)} foreground classes, got '
+                    f'each of the {len(classes)} foreground classes, but got '
                     f'{type(vector).__name__} of shape '
-                    f'{getattr(vector, "shape", None)}.')
+                    f'{getattr(vector, "shape", None)}')
             if not np.isfinite(vector).all() or (vector < 0).any():
                 raise ValueError(
                     f'{path}, image {image_id!r}: expected 0 where a class is '
-                    f'absent and a positive number where it is present, got '
-                    f'{vector.tolist()}.')
+                    'absent and a positive number where it is present, but '
+                    f'got {vector.tolist()}')
             labels[image_id] = tuple(np.flatnonzero(vector > 0).tolist())
         return labels
 
@@ -184,28 +188,28 @@ class NPYLabels(ImageLabelSource):
                 raise ValueError(
                     f'{path}: its entries go by number, but the images '
                     f'{result[number]!r} and {image_id!r} share the number '
-                    f'{number}. Use a label file with names (CSV or JSON).')
+                    f'{number}. Use a label file with names (CSV or JSON)')
         return result
 
     def _match(self, path: Path, content: dict,
                image_ids: list[str]) -> dict[str, Any]:
         """Find the vector of each image in a dict."""
-        index = ImageIndex(image_ids)
+        finder = ImageFinder(image_ids)
         vectors: dict[str, Any] = {}
         numbers: dict[int, Any] = {}
         for key, vector in content.items():
             where = f'{path}, entry {key!r}'
             if isinstance(key, str):
-                image_id = index.find(key, where)
+                image_id = finder.find(key, where)
                 if image_id in vectors:
                     raise ValueError(f'{where}: image {image_id!r} has two '
-                                     'entries. Keep one of the two.')
+                                     'entries. Keep one of the two')
                 if image_id is not None:
                     vectors[image_id] = vector
             elif isinstance(key, int | np.integer):
                 numbers[int(key)] = vector
             else:
-                raise ValueError(f'{where}: expected an image id or number.')
+                raise ValueError(f'{where}: expected an image id or number')
         if numbers:
             for number, image_id in self._numbers(path, image_ids).items():
                 if number not in numbers:
@@ -213,13 +217,12 @@ class NPYLabels(ImageLabelSource):
                 if image_id in vectors:
                     raise ValueError(
                         f'{path}: image {image_id!r} has two entries, by name '
-                        f'and by the number {number}. Keep one of the two.')
+                        f'and by the number {number}. Keep one of the two')
                 vectors[image_id] = numbers[number]
-        check_known([i for i in image_ids if i not in vectors], index,
-                    f'npy_file {str(path)!r}',
-                    f'Its {len(content)} keys look like '
-                    f'{listed(list(content), 2)}.',
-                    [key for key in content if isinstance(key, str)])
+        check_all_labeled(
+            vectors, image_ids, f'npy_file {str(path)!r}',
+            f'Its {len(content)} keys look like {listed(list(content), 2)}',
+            [key for key in content if isinstance(key, str)])
         return vectors
 
     def _sort(self, path: Path, content: np.ndarray,
@@ -231,12 +234,12 @@ class NPYLabels(ImageLabelSource):
             raise ValueError(
                 f'{path}: the rows of an array follow the image numbers, but '
                 f'{len(nameless)} image names do not end with one: '
-                f'{listed(nameless)}. Use a label file with names.')
+                f'{listed(nameless)}. Use a label file with names')
         if content.ndim != 2 or len(content) != len(image_ids):
             raise ValueError(
                 f'{path}: expected an array ({len(image_ids)}, C) with one '
-                f'row for each image of the dataset, got {content.shape}. '
-                'An array only fits the complete list it was made for.')
+                f'row for each image of the dataset, but got {content.shape}. '
+                'An array only fits the complete list it was made for')
         return {
             numbers[number]: row
             for number, row in zip(sorted(numbers), content)

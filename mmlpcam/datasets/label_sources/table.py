@@ -1,10 +1,13 @@
 import logging
+from collections.abc import Iterable, Mapping, Sequence
 
 from mmengine.logging import print_log
 from mmseg.registry import TASK_UTILS
 
-from .base import ImageIndex, ImageLabelSource, Labeller, Labels, check_known
+from .base import ImageLabelSource, Labels
+from .image_finder import ImageFinder, check_all_labeled
 from .table_reader import LAYOUTS, TagTable, read_tag_table
+from .tag_encoder import TagEncoder
 
 
 @TASK_UTILS.register_module()
@@ -29,7 +32,7 @@ class CSVLabels(ImageLabelSource):
             instead of names. Defaults to False.
 
     Raises:
-        ValueError: An option has no meaning.
+        ValueError: If an option has no meaning.
     """
 
     def __init__(self,
@@ -40,60 +43,61 @@ class CSVLabels(ImageLabelSource):
                  layout: str | None = None,
                  as_index: bool = False) -> None:
         if sep == '':
-            raise ValueError('CSVLabels: sep must not be empty.')
+            raise ValueError('CSVLabels: sep must not be empty')
         if delimiter is not None and (len(delimiter) != 1
                                       or delimiter in '"\r\n'):
             raise ValueError('CSVLabels: delimiter must be one character, '
-                             f'got {delimiter!r}.')
+                             f'but got {delimiter!r}')
         if layout not in (None, *LAYOUTS):
             raise ValueError(f'CSVLabels: layout must be one of {LAYOUTS} or '
-                             f'None, got {layout!r}.')
+                             f'None, but got {layout!r}')
         if layout == 'one_hot' and (sep is not None or as_index):
             raise ValueError("CSVLabels: layout='one_hot' has no tags in its "
-                             'cells: leave out sep and as_index.')
+                             'cells: leave out sep and as_index')
         self.csv_file = csv_file
         self.sep = sep
         self.delimiter = delimiter
         self.layout = layout
         self.as_index = as_index
 
-    def read(self, image_ids: list[str], classes: tuple[str,
-                                                        ...] = ()) -> TagTable:
+    def read(self, images: Iterable[str],
+             classes: Sequence[str] = ()) -> TagTable:
         """Read the table as it is written.
 
         Args:
-            image_ids (list[str]): Unique image ids.
-            classes (tuple[str, ...]): Foreground class names, where they are
+            images (Iterable[str]): Unique image ids.
+            classes (Sequence[str]): Foreground class names, where they are
                 known: such a name is one tag, whatever it holds.
 
         Returns:
             TagTable: The tags of each image.
 
         Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: It is no table of tags, or an ambiguous one.
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is no table of tags, or an ambiguous one.
         """
         return read_tag_table(
             self.csv_file,
-            ImageIndex(image_ids),
+            ImageFinder(images),
             sep=self.sep,
             delimiter=self.delimiter,
             layout=self.layout,
             as_index=self.as_index,
             classes=classes)
 
-    def load(self, image_ids: list[str], classes: tuple[str, ...]) -> Labels:
+    def load(self, images: Mapping[str, str],
+             classes: Sequence[str]) -> Labels:
         """See :meth:`ImageLabelSource.load`."""
-        labeller = Labeller(classes, as_index=self.as_index)
-        table = self.read(image_ids, classes)
+        encoder = TagEncoder(classes, as_index=self.as_index)
+        table = self.read(images, classes)
         print_log(table.summary(), logger='current', level=logging.INFO)
         labels = {
-            image_id: labeller(tags, table.where(image_id))
+            image_id: encoder.encode(tags, table.where(image_id))
             for image_id, tags in table.tags.items()
         }
-        check_known([i for i in image_ids if i not in labels],
-                    ImageIndex(image_ids), f'csv_file {str(self.csv_file)!r}',
-                    'Each needs a row that begins with its name, without the '
-                    'image folder; one that shows no class has no tags.',
-                    [name for _, name in table.strangers])
+        check_all_labeled(
+            labels, images, f'csv_file {str(self.csv_file)!r}',
+            'Each needs a row that begins with its name, without the image '
+            'folder; one that shows no class has no tags',
+            [name for _, name in table.strangers])
         return labels

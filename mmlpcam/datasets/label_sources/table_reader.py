@@ -2,13 +2,13 @@
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 from mmlpcam.utils.names import listed
-from .base import ImageIndex, composed, cut_suffix
+from .image_finder import ImageFinder, to_nfc, without_photo_suffix
 from .table_text import DELIMITERS, Row, check_cells, parse, read_text
 
 LAYOUTS = ('tags', 'one_hot', 'long')
@@ -88,13 +88,13 @@ class TagTable:
 
 def read_tag_table(
     path: str | Path,
-    index: ImageIndex,
+    finder: ImageFinder,
     *,
     sep: str | None = None,
     delimiter: str | None = None,
     layout: str | None = None,
     as_index: bool = False,
-    classes: tuple[str, ...] = ()) -> TagTable:
+    classes: Sequence[str] = ()) -> TagTable:
     """Read a table of tags, and find out how it is written.
 
     The first column names the image. The layouts are::
@@ -107,7 +107,7 @@ def read_tag_table(
 
     Args:
         path (str | Path): Text file in UTF-8.
-        index (ImageIndex): The images to look for.
+        finder (ImageFinder): The images to look for.
         sep (str, optional): What separates tags in a cell. Defaults to None,
             which finds it.
         delimiter (str, optional): What separates columns. Defaults to None,
@@ -115,28 +115,29 @@ def read_tag_table(
         layout (str, optional): One of :data:`LAYOUTS`. Defaults to None,
             which finds it.
         as_index (bool): Whether tags are numbers. Defaults to False.
-        classes (tuple[str, ...]): Names that are one tag, whatever they
+        classes (Sequence[str]): Names that are one tag, whatever they
             hold. Defaults to ().
 
     Returns:
         TagTable: The tags of each image.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no such table, names no image, or is ambiguous.
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no such table, names no image, or is ambiguous.
     """
-    return _Reader(Path(path), index, as_index,
+    return _Reader(Path(path), finder, as_index,
                    classes).read(sep, delimiter, layout)
 
 
 class _Reader:
+    """Find out step by step how a table is written."""
 
-    def __init__(self, path: Path, index: ImageIndex, as_index: bool,
-                 classes: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, finder: ImageFinder, as_index: bool,
+                 classes: Sequence[str]) -> None:
         self.path = path
-        self.index = index
+        self.finder = finder
         self.as_index = as_index
-        self.classes = {composed(name) for name in classes}
+        self.classes = {to_nfc(name) for name in classes}
 
     def read(self, sep: str | None, delimiter: str | None,
              layout: str | None) -> TagTable:
@@ -178,12 +179,12 @@ class _Reader:
         if not row.cells[0]:
             raise self.error(
                 row, 'the first column, the name of the image, '
-                f'is empty beside {listed(row.cells[1:])}.')
-        return self.index.find(row.cells[0], f'{self.path}, line {row.line}')
+                f'is empty beside {listed(row.cells[1:])}')
+        return self.finder.find(row.cells[0], f'{self.path}, line {row.line}')
 
     def meets(self, name: str) -> bool:
         try:
-            return bool(name) and self.index.find(name) is not None
+            return bool(name) and self.finder.find(name) is not None
         except ValueError:
             return False
 
@@ -203,17 +204,17 @@ class _Reader:
             results.append((len(met), wide, each, rows))
         if errors and not any(wide for _, wide, _, _ in results):
             raise ValueError(f'{self.path}: not a CSV file in UTF-8: '
-                             f'{errors[0]}. Close its quotes.')
+                             f'{errors[0]}. Close its quotes')
         # a stable sort: the comma comes first
         results.sort(key=lambda result: result[:2], reverse=True)
         best = results[0]
         if not best[3]:
-            raise ValueError(f'{self.path}: the table is empty.')
+            raise ValueError(f'{self.path}: the table is empty')
         if best[1] and results[1:] and results[1][:2] == best[:2]:
             raise ValueError(
                 f'{self.path}: rows name as many images with '
                 f'{best[2]!r} as with {results[1][2]!r} between the columns: '
-                'state the delimiter.')
+                'state the delimiter')
         return best[2], best[3]
 
     def is_header(self, rows: list[Row], layout: str | None) -> bool:
@@ -224,7 +225,7 @@ class _Reader:
         if others and words[0] in _NAME_WORDS and all(
                 word in _TAG_WORDS for word in words[1:] if word):
             return True  # though there may be a photo of this name
-        if self.meets(first) or cut_suffix(first) != first:
+        if self.meets(first) or without_photo_suffix(first) != first:
             return False
         return (layout == 'one_hot' or words[0] in _NAME_WORDS
                 or any(word in _TAG_WORDS for word in words[1:])
@@ -234,7 +235,7 @@ class _Reader:
         """Say if cells mark the classes that the header names."""
         names = header.cells[1:] if header else []
         cells = {
-            composed(cell)
+            to_nfc(cell)
             for row in rows if self.meets(row.cells[0])
             for cell in row.cells[1:]
         }
@@ -263,24 +264,24 @@ class _Reader:
         if header is None:
             raise self.error(
                 row, 'a table with a column per class needs a '
-                'header line that names the classes.')
+                'header line that names the classes')
         names = header.cells[1:]
         twice = [name for name, n in Counter(names).items() if n > 1]
         if not all(names) or twice:
             raise self.error(
                 header, 'expected a different name over each '
-                f'column, got {listed(names)}.')
+                f'column, but got {listed(names)}')
         if len(row.cells) != len(header.cells):
             raise self.error(
                 row, f'expected {len(header.cells)} cells as in '
-                f'the header, got {len(row.cells)}: '
-                f'{listed(row.cells)}.')
+                f'the header, but got {len(row.cells)}: '
+                f'{listed(row.cells)}')
         values = [cell.casefold() for cell in row.cells[1:]]
         if not set(values).issubset(marks):
             raise self.error(
                 row, f'expected {marks[0]!r} or {marks[1]!r} in '
-                'the column of each class, got '
-                f'{listed(row.cells[1:])}.')
+                'the column of each class, but got '
+                f'{listed(row.cells[1:])}')
         return [n for n, value in zip(names, values) if value == marks[0]]
 
     def find_sep(self, rows: list[Row]) -> str | None:
@@ -298,12 +299,12 @@ class _Reader:
                 second, f'{second.cells[1:]!r} has {two!r} inside a cell, but '
                 f'line {first.line} has {one!r} ({first.cells[1:]!r}): which '
                 'one separates tags? Write all rows alike, or state sep, and '
-                'delimiter if columns are not separated by it.')
+                'delimiter if columns are not separated by it')
         return next(iter(found), None)
 
     def tags(self, row: Row, sep: str | None) -> list[str]:
         """Return the tags in the cells of a row."""
-        tags = []
+        tags: list[str] = []
         for cell in row.cells[1:]:
             is_class = not sep or cell in self.classes
             tags += [cell] if is_class else map(str.strip, cell.split(sep))
@@ -316,7 +317,7 @@ class _Reader:
                     'be cut out, an image of no class has an empty cell, and '
                     'a column per class needs a header line that names the '
                     'class, with 1 or 0 in each row. If tags are class '
-                    'indices, set as_index=True of CSVLabels.')
+                    'indices, set as_index=True of CSVLabels')
         return tags
 
     def tags_or_long(self, met: list[tuple[str, Row]],
@@ -337,12 +338,12 @@ class _Reader:
                 raise self.error(
                     header, f'the column {name!r} holds neither names nor '
                     'tags, nor 1 and 0: cut it out, or call columns of tags '
-                    '"tag".')
+                    '"tag"')
         for _, row in met:
             if len(row.cells) > len(header.cells):
                 raise self.error(
                     row, f'expected {len(header.cells)} cells as '
-                    f'in the header, got {len(row.cells)}.')
+                    f'in the header, but got {len(row.cells)}')
 
     def collect(self, found: list[tuple[str, int, list[str]]],
                 layout: str) -> tuple[dict[str, list[str]], dict[str, int]]:
@@ -370,7 +371,7 @@ class _Reader:
 
     def refuse_strangers(self, rows: list[Row]) -> None:
         """Say why no row may name an image."""
-        ids = self.index.image_ids
+        ids = self.finder.image_ids
         names = [row.cells[0] for row in rows]
         message = (f'no row of {self.path} names an image: its rows begin '
                    f'with {listed(names, 2) if names else "nothing"}, but '
@@ -382,11 +383,11 @@ class _Reader:
             ]
             if other:
                 raise ValueError(f'{message} Column {other[0]} does: make it '
-                                 'the first one.')
-            if near := self.index.guess(row.cells[0]):
+                                 'the first one')
+            if near := self.finder.guess(row.cells[0]):
                 raise ValueError(
                     f'{message} Does {row.cells[0]!r} (line {row.line}) mean '
                     f'{near!r}? Letters must agree in case, folders are those '
-                    'below the image folder.')
+                    'below the image folder')
         raise ValueError(f'{message} If the columns are separated by another '
-                         'character than , ; tab or |, state the delimiter.')
+                         'character than , ; tab or |, state the delimiter')

@@ -1,12 +1,15 @@
 import codecs
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 from mmseg.registry import TASK_UTILS
 
-from .base import (ImageIndex, ImageLabelSource, Labeller, Labels, check_known,
-                   existing, file_of)
+from .base import ImageLabelSource, Labels
+from .image_finder import check_all_labeled
+from .label_files import existing_path, label_file
+from .tag_encoder import TagEncoder
 
 _DECLARATION = re.compile(r'\s*<\?xml\b([^>]*)\?>')
 _ENCODING = re.compile(r'encoding\s*=\s*["\']([\w.:-]+)["\']')
@@ -47,19 +50,19 @@ class VOCXMLLabels(ImageLabelSource):
         self.with_difficult = with_difficult
         self.ignore_unknown = ignore_unknown
 
-    def load(self, image_ids: list[str], classes: tuple[str, ...]) -> Labels:
+    def load(self, images: Mapping[str, str],
+             classes: Sequence[str]) -> Labels:
         """See :meth:`ImageLabelSource.load`."""
-        folder = existing(self.ann_dir, 'VOCXMLLabels: ann_dir', folder=True)
-        labeller = Labeller(classes, ignore_unknown=self.ignore_unknown)
-        labels, unknown = {}, []
-        for image_id in image_ids:
-            path = file_of(folder, image_id, '.xml')
+        folder = existing_path(
+            self.ann_dir, 'VOCXMLLabels: ann_dir', is_folder=True)
+        encoder = TagEncoder(classes, ignore_unknown=self.ignore_unknown)
+        labels = {}
+        for image_id in images:
+            path = label_file(folder, image_id, '.xml')
             if path.exists():
-                labels[image_id] = labeller(self._names(path), str(path))
-            else:
-                unknown.append(image_id)
-        check_known(unknown, ImageIndex(image_ids), f'ann_dir {str(folder)!r}',
-                    'Expected one <image id>.xml for each.')
+                labels[image_id] = encoder.encode(self._names(path), str(path))
+        check_all_labeled(labels, images, f'ann_dir {str(folder)!r}',
+                          'Expected one <image id>.xml for each')
         return labels
 
     def _names(self, path: Path) -> list[str]:
@@ -70,23 +73,24 @@ class VOCXMLLabels(ImageLabelSource):
                 1 for _ in root.iter('object')):
             raise ValueError(
                 f'{path}: expected <annotation> with all its <object> '
-                f'directly inside, as Pascal VOC has it, got <{root.tag}>'
-                f'{" with others" if root.tag == "annotation" else ""}.')
+                f'directly inside, as Pascal VOC has it, but got '
+                f'<{root.tag}>'
+                f'{" with others" if root.tag == "annotation" else ""}')
         names = []
         for number, item in enumerate(objects, start=1):
             name = (item.findtext('name') or '').strip()
             difficult = (item.findtext('difficult') or '0').strip()
             if not name:
                 raise ValueError(f'{path}: object {number} has no <name>: '
-                                 'write its class there, or remove it.')
+                                 'write its class there, or remove it')
             if len(item.findall('name')) > 1:
                 raise ValueError(f'{path}: object {number} has several '
-                                 '<name>: make an object of each.')
+                                 '<name>: make an object of each')
             if self.with_difficult:
                 names.append(name)
             elif difficult not in ('0', '1'):
                 raise ValueError(f'{path}: object {number} has difficult='
-                                 f'{difficult!r}; expected 0 or 1.')
+                                 f'{difficult!r}; expected 0 or 1')
             elif difficult == '0':
                 names.append(name)
         return names

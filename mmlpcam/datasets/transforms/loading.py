@@ -44,8 +44,8 @@ class LoadPhoto(LoadImageFromFile):
             dict: The same with the modified keys.
 
         Raises:
-            OSError: The file cannot be opened.
-            ValueError: The file is damaged, or no photo.
+            OSError: If the file cannot be opened.
+            ValueError: If the file is damaged, or no photo.
         """
         path = results['img_path']
         with reading(path, 'photo'):
@@ -87,7 +87,7 @@ class LoadPseudoLabel(LoadAnnotations):
             'pillow', which keeps the indices of a palette image.
 
     Raises:
-        ValueError: ``ignore_index`` does not fit into uint8.
+        ValueError: If ``ignore_index`` does not fit into uint8.
     """
 
     def __init__(self,
@@ -98,7 +98,7 @@ class LoadPseudoLabel(LoadAnnotations):
         if not 0 <= ignore_index <= 255:
             raise ValueError(
                 'LoadPseudoLabel: ignore_index must be in [0, 255] (masks '
-                f'are uint8), got {ignore_index}.')
+                f'are uint8), but got {ignore_index}')
         super().__init__(
             backend_args=backend_args, imdecode_backend=imdecode_backend)
         self.ignore_index = ignore_index
@@ -112,7 +112,7 @@ class LoadPseudoLabel(LoadAnnotations):
             raise ValueError(
                 'LoadPseudoLabel needs the loaded image to know the size of '
                 'an all-ignore map: put LoadImageFromFile before it in the '
-                'pipeline.')
+                'pipeline')
         results['gt_seg_map'] = np.full(
             results['img'].shape[:2], self.ignore_index, dtype=np.uint8)
         results['seg_fields'].append('gt_seg_map')

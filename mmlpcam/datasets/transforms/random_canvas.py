@@ -44,7 +44,7 @@ class RandomCanvasCrop(BaseTransform):
             Defaults to 255, ignored by the losses.
 
     Raises:
-        ValueError: ``crop_size`` is not one or two positive ints.
+        ValueError: If ``crop_size`` is not one or two positive ints.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class RandomCanvasCrop(BaseTransform):
                 isinstance(n, int) and n > 0 for n in size):
             raise ValueError(
                 'RandomCanvasCrop: crop_size must be a positive int or two '
-                f'of them (h, w), got {crop_size!r}.')
+                f'of them (h, w), but got {crop_size!r}')
         self.crop_size = size
         self.img_pad_val = img_pad_val
         self.seg_pad_val = seg_pad_val
@@ -101,7 +101,7 @@ class RandomCanvasCrop(BaseTransform):
             dict: The same dict with the keys named above replaced.
 
         Raises:
-            ValueError: ``img_pad_val`` does not fit the channels of the
+            ValueError: If ``img_pad_val`` does not fit the channels of the
                 image, or a map has another size than the image.
         """
         img = results['img']
@@ -110,7 +110,7 @@ class RandomCanvasCrop(BaseTransform):
             raise ValueError(
                 f'RandomCanvasCrop: img_pad_val has '
                 f'{np.size(self.img_pad_val)} values, but the image has '
-                f'{channels} channel(s): give one number, or one per channel.')
+                f'{channels} channel(s): give one number, or one per channel')
         offsets = self._offsets(*img.shape[:2])
         for key in results.get('seg_fields', []):
             seg = results[key]
@@ -118,7 +118,7 @@ class RandomCanvasCrop(BaseTransform):
                 raise ValueError(
                     f'RandomCanvasCrop: {key!r} has (h, w) '
                     f'{seg.shape[:2]}, but the image has {img.shape[:2]}. '
-                    'Every resize before this transform must apply to both.')
+                    'Every resize before this transform must apply to both')
             results[key] = self._place(seg, self.seg_pad_val, offsets)
         results['img'] = self._place(img, self.img_pad_val, offsets)
         results['img_shape'] = results['pad_shape'] = self.crop_size

@@ -15,8 +15,8 @@ from mmseg.registry import DATASETS, METRICS
 from torch.utils.data import DataLoader
 
 from mmlpcam.datasets import (ImageLabelDataset, PseudoLabelDataset,
-                              check_files, check_shared_masks, indexed,
-                              nested_datasets)
+                              check_files, check_shared_masks, nested_datasets,
+                              with_image_ids)
 from mmlpcam.evaluation import CAMIoUMetric
 from mmlpcam.utils.names import listed
 from .common import LATER, check_arguments, named, texts
@@ -159,7 +159,7 @@ def check_evaluator(cfg: Config, split: str, part: Split) -> None:
             check_arguments(METRICS, metric)
             if metric['type'] == 'PseudoLabelWriter':
                 if part.whole:
-                    indexed(part.dataset)
+                    with_image_ids(part.dataset)
                 continue  # building it makes its folder
             built = METRICS.build({
                 key: value

@@ -1,12 +1,12 @@
 """One numbering of images, whatever is wrapped around a dataset."""
 from typing import Any
 
-from .nested import nested_datasets
+from .nesting import nested_datasets
 from .pseudo_label_dataset import PseudoLabelDataset
-from .wrappers import SegDatasetWrapper
+from .seg_dataset_wrapper import SegDatasetWrapper
 
 
-def indexed(dataset: Any) -> SegDatasetWrapper:
+def with_image_ids(dataset: Any) -> SegDatasetWrapper:
     """Give a dataset ``image_ids``, and samples the index that they have.
 
     Inside MMEngine's ``ConcatDataset``, ``RepeatDataset`` and

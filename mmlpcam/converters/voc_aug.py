@@ -45,8 +45,8 @@ def read_splits(voc_dir: str | Path,
         dict[str, list[str]]: Image ids of each key of :data:`SPLIT_SIZES`.
 
     Raises:
-        FileNotFoundError: A list is missing.
-        ValueError: An id leads out of the folders of images and masks.
+        FileNotFoundError: If a list is missing.
+        ValueError: If an id leads out of the folders of images and masks.
     """
     sets = Path(voc_dir, 'ImageSets', 'Segmentation')
     files = [
@@ -97,7 +97,7 @@ def write_list(voc_dir: str | Path,
         bool: False if the list is there already, in whatever order.
 
     Raises:
-        FileExistsError: A list of other images is there.
+        FileExistsError: If a list of other images is there.
     """
     path = Path(voc_dir, LIST_FILE)
     if path.exists():
@@ -166,9 +166,9 @@ def write_aug_masks(voc_dir: str | Path,
         int: Number of masks written.
 
     Raises:
-        FileNotFoundError: VOC or SBD lacks a mask.
-        ValueError: A mask of them cannot be read.
-        OSError: A file cannot be written.
+        FileNotFoundError: If VOC or SBD lacks a mask.
+        ValueError: If a mask of them cannot be read.
+        OSError: If a file cannot be written.
     """
     of_voc = set(splits['VOC train'])
     sources = {}
@@ -208,7 +208,7 @@ def read_sbd_mask(path: str | Path) -> np.ndarray:
         np.ndarray: Class indices, (H, W) uint8.
 
     Raises:
-        ValueError: It is another kind of file.
+        ValueError: If it is another kind of file.
     """
     try:
         mask = loadmat(path)['GTcls'][0, 0]['Segmentation']

@@ -11,7 +11,7 @@ from mmseg.registry import DATASETS
 
 from .file_checks import (MAX_CLASSES, check_images, check_masks,
                           check_num_classes)
-from .nested import has_transform, nested_datasets, no_image
+from .nesting import has_transform, nested_datasets, no_image_message
 
 # NumPy's words where BaseDataset serialises an empty list.
 _EMPTY = 'at least one array to concatenate'
@@ -29,8 +29,8 @@ def check_files(dataset: Any) -> None:
             loads them.
 
     Raises:
-        FileNotFoundError: Files do not exist.
-        ValueError: Files are not readable, or a mask does not fit.
+        FileNotFoundError: If files do not exist.
+        ValueError: If files are not readable, or a mask does not fit.
     """
     if getattr(dataset, 'check_files', True) is False:
         return
@@ -81,10 +81,10 @@ class SegDatasetWrapper:
 
     It wraps a ``BaseSegDataset``, also inside MMEngine's ``ConcatDataset``,
     ``RepeatDataset``, ``ClassBalancedDataset`` or another wrapper of this
-    kind. A sample is the inner data info, amended by :meth:`_amend`, run
-    through the pipeline of the innermost dataset, and amended by
-    :meth:`_finish`. Every data info, and the metainfo of every data sample,
-    gets an ``image_id``: the path of the image relative to
+    kind. A sample is the inner data info, changed by :meth:`_update_info`,
+    run through the pipeline of the innermost dataset, and changed by
+    :meth:`_update_sample`. Every data info, and the metainfo of every data
+    sample, gets an ``image_id``: the path of the image relative to
     ``data_prefix['img_path']``, without extension and with ``/`` between
     folders (the stem where no prefix is known).
 
@@ -97,9 +97,9 @@ class SegDatasetWrapper:
             are not on a local disk. Defaults to True.
 
     Raises:
-        TypeError: ``dataset`` is or holds something else than the above.
-        ValueError: The dataset has no image, more classes than masks can hold
-            or ``reduce_zero_label=True``, or two images share an id.
+        TypeError: If ``dataset`` is or holds something else than the above.
+        ValueError: If the dataset has no image, more classes than masks can
+            hold or ``reduce_zero_label=True``, or two images share an id.
 
     Attributes:
         replaces_masks (bool): Whether samples get masks other than those of
@@ -134,7 +134,7 @@ class SegDatasetWrapper:
                     f'{type(leaf).__name__} has reduce_zero_label=True, '
                     'which would turn the background, class 0 of all masks, '
                     'into ignore and shift all classes. Set '
-                    'reduce_zero_label=False.')
+                    'reduce_zero_label=False')
         self._fully_initialized = False
         if not lazy_init:
             self.full_init()
@@ -172,13 +172,13 @@ class SegDatasetWrapper:
         images: dict[str, str] = {}
         self._image_ids = _index(self.dataset, images)
         if not self._image_ids:
-            raise ValueError(no_image(self.dataset))
+            raise ValueError(no_image_message(self.dataset))
         self._images = images
-        self._prepare(images)
+        self._init_images(images)
         self._fully_initialized = True
 
-    def _prepare(self, images: dict[str, str]) -> None:
-        """Check files and load what :meth:`_amend` needs.
+    def _init_images(self, images: dict[str, str]) -> None:
+        """Check files and load what :meth:`_update_info` needs.
 
         Args:
             images (dict[str, str]): Path of every image by its id.
@@ -188,10 +188,10 @@ class SegDatasetWrapper:
                                      and inner.check_files):
             check_images(list(images.values()))
 
-    def _amend(self, info: dict) -> None:
+    def _update_info(self, info: dict) -> None:
         """Change a data info, with its ``image_id``, in place."""
 
-    def _finish(self, sample: Any, info: dict) -> None:
+    def _update_sample(self, sample: Any, info: dict) -> None:
         """Change a sample in place, after the pipeline.
 
         Args:
@@ -210,7 +210,7 @@ class SegDatasetWrapper:
     def _raise_if_empty(error: ValueError, dataset: Any) -> None:
         """Put the failure of an empty ``BaseDataset`` into words."""
         if _EMPTY in str(error):
-            raise ValueError(no_image(dataset)) from error
+            raise ValueError(no_image_message(dataset)) from error
 
     def _chain(self, idx: int) -> list[Any]:
         """Return the datasets that sample ``idx`` comes through."""
@@ -238,7 +238,7 @@ class SegDatasetWrapper:
         if not -total <= idx < total:
             raise IndexError(
                 f'{type(self).__name__}: index {idx} is out of range for '
-                f'{total} samples.')
+                f'{total} samples')
         return int(idx) % total
 
     @force_full_init
@@ -253,13 +253,13 @@ class SegDatasetWrapper:
             the wrappers add. ``sample_idx`` is the index in this dataset.
 
         Raises:
-            IndexError: ``idx`` is out of range.
+            IndexError: If ``idx`` is out of range.
         """
         idx = self._positive(idx)
         info = self.dataset.get_data_info(idx)
         info['sample_idx'] = idx
         info['image_id'] = self._image_ids[idx]
-        self._amend(info)
+        self._update_info(info)
         return info
 
     def _load(self, idx: int) -> Any:
@@ -274,7 +274,7 @@ class SegDatasetWrapper:
             if sample is not None:
                 for dataset in reversed(chain):
                     if isinstance(dataset, SegDatasetWrapper):
-                        dataset._finish(sample, info)
+                        dataset._update_sample(sample, info)
             return sample
         except Exception as error:
             raise RuntimeError(
@@ -295,8 +295,8 @@ class SegDatasetWrapper:
             Any: What the pipeline returns, amended by the wrappers.
 
         Raises:
-            IndexError: ``idx`` is out of range.
-            RuntimeError: The sample cannot be loaded; the message names the
+            IndexError: If ``idx`` is out of range.
+            RuntimeError: If the sample cannot be loaded; the message names the
                 image and the mask, and the cause is chained.
         """
         idx = self._positive(idx)
@@ -312,9 +312,9 @@ class SegDatasetWrapper:
         raise RuntimeError(
             f'{type(self).__name__}: the pipeline returned None for sample '
             f'{failed} (image {self.get_data_info(failed)["img_path"]}), ' +
-            ('which a test pipeline must not do.' if leaf.test_mode else
+            ('which a test pipeline must not do' if leaf.test_mode else
              f'and max_refetch={leaf.max_refetch} is used up. Check the '
-             'images and the pipeline.'))
+             'images and the pipeline'))
 
     def get_subset_(self, indices: Sequence[int] | int) -> NoReturn:
         """Refuse: see :meth:`get_subset`."""
@@ -325,7 +325,7 @@ class SegDatasetWrapper:
         raise NotImplementedError(
             f'{type(self).__name__} does not support get_subset and '
             'get_subset_: set `indices` of the wrapped dataset, or take the '
-            'subset there before wrapping it.')
+            'subset there before wrapping it')
 
 
 def _leaves(dataset: Any) -> Iterator[BaseDataset]:
@@ -342,8 +342,8 @@ def _leaves(dataset: Any) -> Iterator[BaseDataset]:
         raise TypeError(
             'expected an MMSeg dataset (config or instance), alone or inside '
             'ConcatDataset, RepeatDataset, ClassBalancedDataset or a wrapper '
-            f'of mmlpcam, got {type(dataset).__name__}. Put other wrappers '
-            'around this one instead.')
+            f'of mmlpcam, but got {type(dataset).__name__}. Put other '
+            'wrappers around this one instead')
 
 
 def _index(dataset: Any, images: dict[str, str]) -> list[str]:
@@ -368,7 +368,7 @@ def _index(dataset: Any, images: dict[str, str]) -> list[str]:
                 f'{images[image_id]!r} and {path!r}. Labels and masks are '
                 'found by id, so it must be unique: remove the second entry '
                 '(RepeatDataset shows an image more often), rename one file, '
-                "or set data_prefix['img_path'] to a folder above both.")
+                "or set data_prefix['img_path'] to a folder above both")
         images[image_id] = path
         ids.append(image_id)
     return ids
@@ -382,5 +382,5 @@ def _relative_id(path: str, prefix: str | None) -> str:
             f'image {path!r} lies outside of data_prefix[\'img_path\']='
             f'{prefix!r}: its labels and masks would lie outside of their '
             'folders too. Correct the list, or set img_path to a folder '
-            'above all images.')
+            'above all images')
     return osp.splitext(relative)[0].replace(osp.sep, '/')

@@ -2,6 +2,8 @@
 import json
 import logging
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -192,15 +194,47 @@ def test_wrong_source(data):
     with pytest.raises(TypeError, match='labels must be the config.*got str'):
         ImageLabelDataset(inner(data), 'labels.json')
 
-    class Broken(ImageLabelSource):
 
-        def load(self, image_ids, classes):
-            return {'a': (0, ), 'b': (2, )}
+class Own(ImageLabelSource):
+    """A source that returns what it is told to, and keeps what it got."""
 
+    def __init__(self, labels):
+        self.labels = labels
+
+    def load(self, images, classes):
+        self.got = (images, classes)
+        return self.labels
+
+
+def test_source_gets_the_paths(data):
+    source = Own({'a': (0, ), 'b': (0, 1), 'sub/c': (1, )})
+    dataset = ImageLabelDataset(inner(data), source)
+    images = {i: str(data / 'img' / f'{i}.jpg') for i in dataset.image_ids}
+    assert source.got == (images, ('cat', 'dog'))
+    assert all(Path(path).is_file() for path in images.values())
+
+
+@pytest.mark.parametrize('labels', [
+    dict(a=(0, )),
+    dict(a=(0, ), b=(2, )),
+    dict(a=(0, ), b=(-1, )),
+    dict(a=(0, ), b=(1, 0)),
+    dict(a=(0, ), b=(1, 1)),
+    dict(a=(0, ), b=(0.5, )),
+    dict(a=(0, ), b=('cat', )),
+    dict(a=(0, ), b=[0]),
+])
+def test_broken_source(data, labels):
+    found = re.escape(repr(labels.get('b')))
     with pytest.raises(
             ValueError,
-            match=r"Broken.load returned \(2,\) for image 'b'; .*\[0, 2\)"):
-        ImageLabelDataset(inner(data), Broken())
+            match=rf"Own.load returned {found} for image 'b'; .*\[0, 2\)"):
+        ImageLabelDataset(inner(data), Own(labels))
+
+
+def test_source_without_return(data):
+    with pytest.raises(TypeError, match='Own.load must return a dict .*None'):
+        ImageLabelDataset(inner(data), Own(None))
 
 
 # --- the base class -------------------------------------------------------

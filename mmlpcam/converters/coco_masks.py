@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from mmlpcam.datasets.coco_objects import CATEGORY_TO_CLASS, CLASSES
 from mmlpcam.utils import reading
 from mmlpcam.utils.masks import read_index_mask, write_index_mask
 from mmlpcam.utils.names import check_inside
 from mmlpcam.utils.parallel import Track, parallel_map, write_missing
-from .coco_objects import CATEGORY_TO_CLASS, CLASSES
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def read_instances(ann_file: str | Path) -> list[COCOImage]:
         list[COCOImage]: All images of the file, also those without instances.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no instances file of the 80 object categories, or
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no instances file of the 80 object categories, or
             two images would share a mask file.
     """
     with reading(ann_file, 'COCO instances file'):
@@ -132,13 +132,13 @@ def paint_mask(image: COCOImage) -> np.ndarray:
         background.
 
     Raises:
-        ImportError: pycocotools is not installed.
-        ValueError: A segmentation cannot be read.
+        ImportError: If pycocotools is not installed.
+        ValueError: If a segmentation cannot be read.
     """
     mask = np.zeros(image.size, np.uint8)
     for instance in image.instances:
         try:
-            region = _rasterise(instance.segmentation, image.size)
+            region = _rasterize(instance.segmentation, image.size)
         except (TypeError, ValueError, KeyError) as error:
             raise ValueError(f'annotation {instance.annotation_id} of image '
                              f'{image.file_name!r} has no valid segmentation: '
@@ -147,7 +147,7 @@ def paint_mask(image: COCOImage) -> np.ndarray:
     return mask
 
 
-def _rasterise(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
+def _rasterize(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
     """Return the pixels of a segmentation, (H, W) bool."""
     coco = _pycocotools()
     if isinstance(segmentation, dict):
@@ -210,9 +210,9 @@ def write_coco_masks(images: list[COCOImage],
         int: Number of masks written.
 
     Raises:
-        ImportError: pycocotools is not installed.
-        ValueError: A segmentation cannot be read.
-        OSError: A file cannot be written.
+        ImportError: If pycocotools is not installed.
+        ValueError: If a segmentation cannot be read.
+        OSError: If a file cannot be written.
     """
     _pycocotools()  # fail before there are processes
     return write_missing(

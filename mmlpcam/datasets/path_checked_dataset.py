@@ -8,7 +8,7 @@ from mmlpcam.utils import reading
 from mmlpcam.utils.names import check_inside
 
 
-class CheckedSegDataset(BaseSegDataset):
+class PathCheckedDataset(BaseSegDataset):
     """Base of datasets that look for their list and folders first.
 
     MMSegmentation's own datasets stop with a bare assertion, or only when

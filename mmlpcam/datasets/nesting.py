@@ -38,7 +38,7 @@ def has_transform(pipeline: Any, kind: type) -> bool:
     return has_transform(getattr(pipeline, 'transforms', ()), kind)
 
 
-def no_image(dataset: Any) -> str:
+def no_image_message(dataset: Any) -> str:
     """Say where a dataset without images looked for them."""
     found = []
     stack = [dataset]
@@ -56,4 +56,4 @@ def no_image(dataset: Any) -> str:
     return ('the dataset has no image. It looked in '
             f'{" and in ".join(found)}. Check that the list is not empty, '
             'that the image folder is right, and that img_suffix is the '
-            'extension of the images.')
+            'extension of the images')
