@@ -11,7 +11,7 @@ from mmseg.registry import DATASETS
 
 from .file_checks import (MAX_CLASSES, check_bit_depth, check_images,
                           check_masks, check_num_classes)
-from .nested import has_transform, nested_datasets, no_image
+from .nested import has_transform, no_image
 
 # NumPy's words where BaseDataset serialises an empty list.
 _EMPTY = 'at least one array to concatenate'
