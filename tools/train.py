@@ -1,6 +1,5 @@
 """Train: all stages of a chain, or one model."""
 import argparse
-from contextlib import nullcontext
 from pathlib import Path
 
 from mmengine.config import Config
@@ -47,17 +46,19 @@ def main() -> None:
         use_amp(cfg)
     cfg.resume = args.resume
     init_distributed(cfg)
-    staged = cfg.get('runner_type') == 'StagedRunner'  # which locks itself
-    with nullcontext() if staged else run_lock(cfg.work_dir):
+    if cfg.get('runner_type') == 'StagedRunner':  # locks and checks itself
+        RUNNERS.build(cfg).train()
+        return
+    with run_lock(cfg.work_dir):
+        if args.resume:
+            # a `load_from` of the config is what the training began with
+            cfg.load_from = last_checkpoint(
+                cfg.work_dir) or cfg.get('load_from')
+        init_amp(cfg)
+        preflight([Run('', 'train', cfg)])
         if 'runner_type' in cfg:
             runner = RUNNERS.build(cfg)
         else:
-            if args.resume:
-                # a `load_from` of the config is what the training began with
-                cfg.load_from = last_checkpoint(
-                    cfg.work_dir) or cfg.get('load_from')
-            init_amp(cfg)
-            preflight([Run('', 'train', cfg)])
             runner = Runner.from_cfg(cfg)
         runner.train()
 

@@ -5,14 +5,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from mmcv.transforms import LoadImageFromFile
 from mmengine.logging import print_log
 
 from mmlpcam.utils.masks import read_index_mask
 from mmlpcam.utils.names import listed
-from mmlpcam.utils.photos import photo_size
+from mmlpcam.utils.photos import has_sixteen_bits, photo_size
+from .nesting import nested_transforms
 
 MAX_CLASSES = 255
 """int: Classes that a mask can tell apart, with the background."""
+
+# Formats that may have 16 bits; the headers of others need no second look.
+_DEEP_SUFFIXES = ('.png', '.tif', '.tiff')
 
 
 def check_images(paths: Sequence[str]) -> list[tuple[int, int]]:
@@ -33,6 +38,38 @@ def check_images(paths: Sequence[str]) -> list[tuple[int, int]]:
         ValueError: If files are not readable as images.
     """
     return _read_all(photo_size, paths)
+
+
+def check_bit_depth(paths: Sequence[str], pipeline: Any) -> None:
+    """Refuse photos of 16 bits that a pipeline would cut to 8.
+
+    Args:
+        paths (Sequence[str]): Image files on a local file system.
+        pipeline (Any): Transforms that load them.
+
+    Raises:
+        FileNotFoundError: Files do not exist.
+        ValueError: The pipeline loads photos of 16 bits with
+            ``LoadImageFromFile``, or files are not readable.
+    """
+    # by its very type: what derives from it, such as LoadPhoto, may do better
+    if not any(
+            type(each) is LoadImageFromFile
+            and not each.color_type.startswith('unchanged')
+            for each in nested_transforms(pipeline)):
+        return
+    paths = [path for path in paths if path.lower().endswith(_DEEP_SUFFIXES)]
+    deep = [
+        path
+        for path, is_deep in zip(paths, _read_all(has_sixteen_bits, paths))
+        if is_deep
+    ]
+    if deep:
+        raise ValueError(
+            f'{len(deep)} photos have 16 bits a channel: {listed(deep)}. '
+            'LoadImageFromFile keeps the high byte alone, so that one of 12 '
+            "bits is almost black: put dict(type='LoadPhoto') in its place "
+            'into all pipelines, or save the photos with 8 bits.')
 
 
 def check_masks(images: Sequence[str],

@@ -20,6 +20,24 @@ def nested_datasets(dataset: Any) -> Iterator[Any]:
         yield from nested_datasets(each)
 
 
+def nested_transforms(pipeline: Any) -> Iterator[Any]:
+    """Yield all transforms of a pipeline, also those inside others.
+
+    Args:
+        pipeline (Any): Transform, list of them, or Compose.
+
+    Yields:
+        Any: The outer ones first.
+    """
+    if isinstance(pipeline, list | tuple):
+        for item in pipeline:
+            yield from nested_transforms(item)
+    else:
+        yield pipeline
+        # Compose, RandomApply and the like; RandomChoice holds lists
+        yield from nested_transforms(getattr(pipeline, 'transforms', ()))
+
+
 def has_transform(pipeline: Any, kind: type) -> bool:
     """Say if a transform, or one nested in it, is of a kind.
 
@@ -30,12 +48,7 @@ def has_transform(pipeline: Any, kind: type) -> bool:
     Returns:
         bool: Whether there is one.
     """
-    if isinstance(pipeline, kind):
-        return True
-    if isinstance(pipeline, list | tuple):
-        return any(has_transform(item, kind) for item in pipeline)
-    # Compose, RandomApply and the like; RandomChoice holds lists of Compose
-    return has_transform(getattr(pipeline, 'transforms', ()), kind)
+    return any(isinstance(each, kind) for each in nested_transforms(pipeline))
 
 
 def no_image_message(dataset: Any) -> str:

@@ -9,9 +9,9 @@ from mmengine.dataset import (BaseDataset, ClassBalancedDataset, ConcatDataset,
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import DATASETS
 
-from .file_checks import (MAX_CLASSES, check_images, check_masks,
-                          check_num_classes)
-from .nesting import has_transform, nested_datasets, no_image_message
+from .file_checks import (MAX_CLASSES, check_bit_depth, check_images,
+                          check_masks, check_num_classes)
+from .nesting import has_transform, no_image_message
 
 # NumPy's words where BaseDataset serialises an empty list.
 _EMPTY = 'at least one array to concatenate'
@@ -22,7 +22,7 @@ def check_files(dataset: Any) -> None:
 
     Files on other file systems (``backend_args``), wrappers with
     ``check_files=False`` and datasets of a kind that is not known are left
-    alone.
+    alone, and so is what lies inside them.
 
     Args:
         dataset (Any): Any dataset. Masks are looked at where the pipeline
@@ -30,30 +30,26 @@ def check_files(dataset: Any) -> None:
 
     Raises:
         FileNotFoundError: If files do not exist.
-        ValueError: If files are not readable, or a mask does not fit.
+        ValueError: If files are not readable, a mask does not fit, or a photo
+            has more bits than the pipeline keeps.
     """
-    if getattr(dataset, 'check_files', True) is False:
-        return
-    if any(
-            getattr(each, 'replaces_masks', False)
-            for each in nested_datasets(dataset)):
-        return  # it has checked its own, and those of the leaf are not loaded
-    try:
-        leaves = list(_leaves(dataset))
-    except TypeError:
-        return
-    for leaf in leaves:
-        if getattr(leaf, 'backend_args', None):
-            continue
-        infos = [leaf.get_data_info(i) for i in range(len(leaf))]
+    if getattr(dataset, 'check_files', True) is False or getattr(
+            dataset, 'replaces_masks', False):
+        return  # the latter has checked its own; those inside are not loaded
+    if not isinstance(dataset, BaseDataset):
+        for inner in _inside(dataset):
+            check_files(inner)
+    elif not getattr(dataset, 'backend_args', None):
+        infos = [dataset.get_data_info(i) for i in range(len(dataset))]
         images = [info['img_path'] for info in infos]
-        if has_transform(leaf.pipeline, LoadAnnotations):
+        if has_transform(dataset.pipeline, LoadAnnotations):
             check_masks(
                 images, [info['seg_map_path'] for info in infos],
-                num_mask_values(leaf),
-                ignore_index=leaf.ignore_index)
+                num_mask_values(dataset),
+                ignore_index=dataset.ignore_index)
         else:
             check_images(images)
+        check_bit_depth(images, dataset.pipeline)
 
 
 def num_mask_values(leaf: BaseDataset) -> int:
@@ -187,6 +183,11 @@ class SegDatasetWrapper:
         if self.check_files and not (isinstance(inner, SegDatasetWrapper)
                                      and inner.check_files):
             check_images(list(images.values()))
+            for leaf in self._leaf_datasets:
+                check_bit_depth([
+                    leaf.get_data_info(i)['img_path']
+                    for i in range(len(leaf))
+                ], leaf.pipeline)
 
     def _update_info(self, info: dict) -> None:
         """Change a data info, with its ``image_id``, in place."""
@@ -328,22 +329,30 @@ class SegDatasetWrapper:
             'subset there before wrapping it')
 
 
+def _inside(dataset: Any) -> list[Any]:
+    """Return the datasets that one of a known kind wraps."""
+    if isinstance(dataset, ConcatDataset):
+        return dataset.datasets
+    if isinstance(dataset, SegDatasetWrapper | RepeatDataset
+                  | ClassBalancedDataset):
+        return [dataset.dataset]
+    return []
+
+
 def _leaves(dataset: Any) -> Iterator[BaseDataset]:
     """Yield the innermost datasets."""
-    if isinstance(dataset, ConcatDataset):
-        for inner in dataset.datasets:
-            yield from _leaves(inner)
-    elif isinstance(dataset, SegDatasetWrapper | RepeatDataset
-                    | ClassBalancedDataset):
-        yield from _leaves(dataset.dataset)
-    elif isinstance(dataset, BaseDataset):
+    if isinstance(dataset, BaseDataset):
         yield dataset
-    else:
+        return
+    inner = _inside(dataset)
+    if not inner:
         raise TypeError(
             'expected an MMSeg dataset (config or instance), alone or inside '
             'ConcatDataset, RepeatDataset, ClassBalancedDataset or a wrapper '
             f'of mmlpcam, but got {type(dataset).__name__}. Put other '
             'wrappers around this one instead')
+    for each in inner:
+        yield from _leaves(each)
 
 
 def _index(dataset: Any, images: dict[str, str]) -> list[str]:

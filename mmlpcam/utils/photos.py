@@ -15,6 +15,8 @@ _SIZE_TAGS = (256, 257)  # of TIFF: width and height
 _BITS_TAG = 258  # of TIFF: bits of each channel
 # Bits that a sensor may use of the 16 of a file.
 _BIT_DEPTHS = (8, 10, 12, 14, 16)
+# Where a PNG says how many bits a channel has: Pillow does not for colours.
+_PNG_DEPTH = slice(24, 25)
 
 
 def orientation(image: Image.Image) -> int:
@@ -52,6 +54,27 @@ def photo_size(path: str | os.PathLike) -> tuple[int, int]:
                       TiffImageFile):  # some versions of Pillow turn the size
             size = tuple(image.tag_v2[tag] for tag in _SIZE_TAGS)
         return size[::-1] if orientation(image) >= 5 else size
+
+
+def has_sixteen_bits(path: str | os.PathLike) -> bool:
+    """Tell from its header if a PNG or TIFF has more than 8 bits a channel.
+
+    Args:
+        path (str | os.PathLike): File name.
+
+    Returns:
+        bool: Whether it has; False for all other formats.
+
+    Raises:
+        OSError: It cannot be opened.
+        ValueError: It is no photo.
+    """
+    with reading(path, 'photo'), Image.open(path) as image:
+        if image.format == 'PNG':
+            with open(path, 'rb') as file:
+                return file.read(32)[_PNG_DEPTH] == b'\x10'
+        return (image.format == 'TIFF'
+                and max(image.tag_v2.get(_BITS_TAG, (1, ))) > 8)
 
 
 def read_photo(path: str | os.PathLike) -> np.ndarray:

@@ -1,12 +1,16 @@
 # ruff: noqa: C408 (configs are written as dict(...))
 """Masks are looked at before they are needed, in all places alike."""
+import cv2
 import numpy as np
 import pytest
+from mmengine.config import Config
 from mmseg.registry import DATASETS
 from PIL import Image
 
 import mmlpcam.datasets.file_checks as file_checks
 from mmlpcam.datasets import MaskLabels, check_files, check_masks
+from mmlpcam.engine.preflight.common import LATER
+from mmlpcam.engine.preflight.data import build_split
 
 CLASSES = ('background', 'cat', 'dog')
 
@@ -175,3 +179,84 @@ def test_many_bad_masks_are_counted(data):
     with pytest.raises(ValueError, match='2 of 3 masks hold'):
         check_masks([str(data / f'photos/{i}.jpg') for i in range(3)], masks,
                     3)
+
+
+def concat(*datasets):
+    return dict(type='ConcatDataset', datasets=list(datasets))
+
+
+def test_what_lies_beside_other_masks_is_checked(data):
+    """Each of the joined datasets, whatever the others are."""
+    other = dict(
+        type='PseudoLabelDataset',
+        label_dir=str(data / 'other'),
+        dataset=leaf(data))
+    (data / 'other').mkdir()
+    for index in range(3):
+        write(data / f'other/{index}.png', [0, 1])
+    joined = concat(other, leaf(data))
+    check_files(DATASETS.build(joined))
+    write(data / 'masks/1.png', [0, 3])
+    with pytest.raises(ValueError, match=r'masks/1\.png has 3'):
+        check_files(DATASETS.build(joined))
+    # alone, its masks take the place of these
+    check_files(DATASETS.build(other))
+    # and a wrapper may say that its files are left alone
+    check_files(
+        DATASETS.build(
+            concat(
+                other,
+                dict(
+                    type='SegDatasetWrapper',
+                    dataset=leaf(data),
+                    check_files=False))))
+
+
+def test_labels_to_come_leave_no_other_mask_unchecked(data):
+    """A stage that trains on true masks and on those of an earlier one."""
+    cfg = Config(
+        dict(
+            train_dataloader=dict(
+                batch_size=2,
+                sampler=dict(type='DefaultSampler'),
+                dataset=concat(
+                    dict(
+                        type='PseudoLabelDataset',
+                        label_dir=f'{LATER}labels/masks',
+                        dataset=leaf(data)), leaf(data)))))
+    assert len(build_split(cfg, 'train').dataset) == 6
+    write(data / 'masks/1.png', [0, 3])
+    with pytest.raises(
+            ValueError, match=r'train_dataloader: .*masks/1\.png has 3'):
+        build_split(cfg, 'train')
+
+
+@pytest.mark.parametrize('wrapper',
+                         [None, 'SegDatasetWrapper', 'PseudoLabelDataset'])
+@pytest.mark.parametrize('suffix', ['.png', '.tif'])
+@pytest.mark.parametrize('channels', [1, 3])
+def test_photos_that_would_be_cut(data, wrapper, suffix, channels):
+
+    def check(**load):
+        dataset = leaf(data)
+        dataset['pipeline'] = [
+            dict(type='RandomApply', transforms=[load]),
+            *dataset['pipeline'][1:]
+        ]
+        if wrapper:
+            dataset = dict(type=wrapper, dataset=dataset)
+        if wrapper == 'PseudoLabelDataset':
+            dataset['label_dir'] = str(data / 'masks')
+        check_files(DATASETS.build(dataset))
+
+    (data / 'photos/1.jpg').unlink()
+    path = str(data / 'photos/1') + suffix
+    cv2.imwrite(path, np.zeros((4, 6, channels), np.uint8))
+    check(type='LoadImageFromFile')
+    cv2.imwrite(path, np.full((4, 6, channels), 4095, np.uint16))
+    with pytest.raises(
+            ValueError,
+            match=rf"1 photos .*photos/1\{suffix}.*type='LoadPhoto"):
+        check(type='LoadImageFromFile')
+    check(type='LoadPhoto')
+    check(type='LoadImageFromFile', color_type='unchanged')

@@ -9,8 +9,8 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from mmlpcam.engine import StagedRunner
-from mmlpcam.utils import read_json
+from mmlpcam.engine import StagedRunner, last_checkpoint
+from mmlpcam.utils import read_checkpoint, read_json, write_checkpoint
 
 STAGES = ['classifier', 'seed', 'labels', 'segmentor']
 
@@ -200,6 +200,28 @@ def test_checkpoint_of_a_finished_stage_is_lost(chain, left):
     refused = chain.refusals()
     assert chain.follow(refused['classifier']) == STAGES
     assert chain.finished() == [False] * 4
+
+
+def test_no_stage_starts_from_an_older_checkpoint(chain):
+    """The newest whole one is good enough for a training to go on from."""
+    folder = chain.work_dir / 'classifier'
+    newest = folder / 'epoch_2.pth'
+    older = read_checkpoint(newest)
+    older['meta'].update(epoch=1, iter=older['meta']['iter'] // 2)
+    write_checkpoint(older, folder / 'epoch_1.pth')
+    newest.write_bytes(newest.read_bytes()[:1000])
+    assert last_checkpoint(folder) == str(folder / 'epoch_1.pth')
+    for name in STAGES[1:]:
+        shutil.rmtree(chain.work_dir / name)
+    with pytest.raises(RuntimeError, match=r'epoch_2\.pth is missing or not'):
+        chain.runner().train()
+    assert not any((chain.work_dir / name).exists() for name in STAGES[1:])
+    # an interrupted training does go on, and the others follow
+    chain.interrupt('classifier')
+    assert chain.finished() == [False] * 4
+    chain.runner().train()
+    assert last_checkpoint(folder) == str(newest)
+    assert chain.finished() == [True] * 4
 
 
 @pytest.mark.parametrize('left', [None, 0, 50])

@@ -1,11 +1,13 @@
 """Projects of photos and tags, as the command line makes them."""
 import argparse
+import json
 import runpy
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmseg.registry import DATASETS, HOOKS, MODELS
 from PIL import Image
@@ -13,6 +15,8 @@ from PIL import Image
 from mmlpcam.converters.photo_project import classifier_epochs
 from mmlpcam.datasets import check_files
 from mmlpcam.engine import StagedRunner
+from mmlpcam.models import CRFTTAModel
+from mmlpcam.utils.masks import read_index_mask
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'new_project.py'
 TOOL_NAMES = runpy.run_path(str(TOOL))
@@ -334,3 +338,30 @@ def test_errors_leave_no_project(photos, make, change, options, message):
     assert status == 1
     assert message in err
     assert not (photos.root / 'project/data.py').exists()
+
+
+def test_test_time_augmentation(photos, make, monkeypatch):
+    monkeypatch.setattr('mmengine.runner.runner.collect_env', dict)
+    assert make('--size', 'small', '--masks', 'masks')[0] == 0
+    torch.save(
+        dict(state_dict=MODELS.build(photos.config().model).state_dict()),
+        photos.root / 'model.pth')
+    views, merge = [], CRFTTAModel.merge_preds
+
+    def spy(model, data_samples_list):
+        views.extend(map(len, data_samples_list))
+        return merge(model, data_samples_list)
+
+    monkeypatch.setattr(CRFTTAModel, 'merge_preds', spy)
+    monkeypatch.setattr(sys, 'argv', [
+        'test', 'project/segmentor.py', 'model.pth', '--tta', '--work-dir',
+        'run', '--out', 'out'
+    ])
+    runpy.run_path(str(TOOL.with_name('test.py')))['main']()
+    val = photos.ids('val')
+    assert views == [10] * len(val)  # five scales, mirrored
+    scores, = (photos.root / 'run').glob('*/*.json')
+    assert 'mIoU' in json.loads(scores.read_text())
+    for name in val:
+        mask = read_index_mask(photos.root / 'out/masks' / f'{name}.png')
+        assert mask.shape == (20, 24)

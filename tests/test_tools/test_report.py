@@ -2,6 +2,7 @@
 import runpy
 from pathlib import Path
 
+import pytest
 import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
@@ -58,3 +59,50 @@ def test_stage_that_is_under_way(tmp_path):
     assert not is_finished(tmp_path)
     state.write_text('{"finished": true}')
     assert is_finished(tmp_path)
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / '20260101_000000/vis_data/scalars.json'
+    path.parent.mkdir(parents=True)
+    path.write_text('{"lr": 0.1, "iter": 1}\n{"mIoU": 10.5, "step": 2}\n'
+                    '{"mIoU": 20.5, "step": 4}\n')
+    return path
+
+
+def test_last_score_of_a_log(log, tmp_path):
+    last = REPORT['last_validation']
+    assert last(tmp_path) == 20.5
+    with log.open('a') as file:
+        file.write('{"lr": 0.1, "iter": 5}\n')
+    assert last(tmp_path) == 20.5
+    later = tmp_path / '20260102_000000/vis_data/scalars.json'
+    later.parent.mkdir(parents=True)
+    later.write_text('{"mIoU": 30.5, "step": 6}\n')
+    assert last(tmp_path) == 30.5
+
+
+@pytest.mark.parametrize('torn', ['{"mIoU": 77', '{"mIoU": 77.5}', '{', '7'])
+def test_line_that_is_being_written(log, tmp_path, torn):
+    with log.open('a') as file:
+        file.write(torn)
+    assert REPORT['last_validation'](tmp_path) == 20.5
+
+
+@pytest.mark.parametrize('line', [
+    b'{"mIoU": 77', b'7', b'["mIoU", 77]', b'{"mIoU": "high"}',
+    b'{"mIoU": [7]}', b'\xff'
+])
+def test_log_that_is_damaged(log, tmp_path, line):
+    log.write_bytes(line + b'\n' + log.read_bytes())
+    with pytest.raises(
+            ValueError, match=f'{log} is no valid log of scores.*remove it'):
+        REPORT['last_validation'](tmp_path)
+
+
+def test_joint_run_that_is_under_way(log, tmp_path, capsys):
+    with log.open('a') as file:
+        file.write('{"mIo')
+    REPORT['print_scores'](tmp_path)
+    assert '| segmentor, validation split | 20.50 |' in ' '.join(
+        capsys.readouterr().out.split())

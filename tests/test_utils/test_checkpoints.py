@@ -1,14 +1,20 @@
 """What MMEngine's checkpoints may contain."""
+import os
 import pickle
+import threading
 import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner.checkpoint import CheckpointLoader
+from mmseg.registry import MODELS
 
-from mmlpcam.utils.checkpoints import safe_globals
+from mmlpcam.utils import read_checkpoint
+from mmlpcam.utils.checkpoints import TRUST_VARIABLE, safe_globals
 
 
 @pytest.fixture
@@ -82,3 +88,161 @@ def test_a_file_cannot_reach_further(tmp_path, owner, name):
     with torch.serialization.safe_globals(safe_globals()), pytest.raises(
             pickle.UnpicklingError, match='may refer to min, max'):
         torch.load(path, weights_only=True)
+
+
+class Payload:
+    """Pickled as a call that leaves a trace."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.trace), )
+
+
+def by_mmengine(path):
+    return CheckpointLoader.load_checkpoint(str(path), logger='silent')
+
+
+def by_init_cfg(path):
+    """As the pretrained weights of a backbone are loaded."""
+    model = MODELS.build(
+        dict(
+            type='ResNet',
+            depth=18,
+            base_channels=4,
+            stem_channels=4,
+            init_cfg=dict(type='Pretrained', checkpoint=str(path))))
+    model.init_weights()
+
+
+WAYS = [read_checkpoint, by_mmengine, by_init_cfg]
+
+
+@pytest.fixture
+def evil(tmp_path, mmseg_scope):
+    """A file that holds weights, and makes a folder when unpickled."""
+    model = MODELS.build(
+        dict(type='ResNet', depth=18, base_channels=4, stem_channels=4))
+    torch.save(
+        dict(state_dict=model.state_dict(), more=Payload(tmp_path / 'trace')),
+        tmp_path / 'evil.pth')
+    return tmp_path / 'evil.pth'
+
+
+@pytest.mark.parametrize('trusted', [None, '', '0', 'other.pth', 'evil'])
+@pytest.mark.parametrize('load', WAYS)
+def test_nothing_is_executed(evil, tmp_path, monkeypatch, load, trusted):
+    monkeypatch.delenv(TRUST_VARIABLE, raising=False)
+    if trusted is not None:
+        (tmp_path / 'other.pth').write_bytes(evil.read_bytes())
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv(TRUST_VARIABLE, trusted)
+    with pytest.raises(
+            ValueError,
+            match=rf'evil\.pth is not loaded: .*{TRUST_VARIABLE}={evil} '):
+        load(evil)
+    assert not (tmp_path / 'trace').exists()
+
+
+@pytest.mark.parametrize('trusted', ['1', '{file}', 'evil.pth', './evil.pth'])
+@pytest.mark.parametrize('load', WAYS)
+def test_opt_in(evil, tmp_path, monkeypatch, load, trusted):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(TRUST_VARIABLE, trusted.format(file=evil))
+    with pytest.warns(UserWarning, match=f'{evil} is loaded as'):
+        load(evil)
+    assert (tmp_path / 'trace').is_dir()
+
+
+def test_trust_in_a_file_that_is_damaged(evil, tmp_path, monkeypatch):
+    content = bytearray(evil.read_bytes())
+    content[len(content) // 2] ^= 1
+    evil.write_bytes(content)
+    monkeypatch.setenv(TRUST_VARIABLE, '1')
+    with pytest.raises(ValueError, match=r'evil\.pth is no whole checkpoint'):
+        read_checkpoint(evil)
+    assert not (tmp_path / 'trace').exists()
+
+
+@pytest.mark.parametrize('value, refused', [
+    (torch.tensor([1., float('nan')]), True),
+    (torch.tensor([float('nan')]).half(), True),
+    (torch.tensor([complex(0, float('nan'))]), True),
+    (torch.tensor([float('inf'), 1.]), False),
+    (torch.tensor([2**40]), False),
+])
+@pytest.mark.parametrize('where', ['state_dict', 'optimizer'])
+def test_nan(checkpoint, value, refused, where):
+    content = read_checkpoint(checkpoint)
+    content[where] = dict(w=torch.ones(2), head=[dict(bias=value)])
+    torch.save(content, checkpoint)
+    if not refused:
+        by_mmengine(checkpoint)
+        return
+    with pytest.raises(
+            ValueError,
+            match=rf'epoch_1\.pth holds NaN in {where}\.head\.0\.bias'):
+        by_mmengine(checkpoint)
+
+
+@pytest.fixture
+def server(checkpoint, tmp_path, monkeypatch):
+    """Serve the folder of the checkpoint; count what is asked for."""
+    asked = []
+
+    class Handler(SimpleHTTPRequestHandler):
+
+        def log_message(self, *args):
+            asked.append(self.path)
+
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    for name in ('http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'):
+        monkeypatch.delenv(name, raising=False)
+    with ThreadingHTTPServer(
+        ('127.0.0.1', 0),
+            partial(Handler, directory=str(checkpoint.parent))) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f'http://127.0.0.1:{running.server_port}', asked
+        running.shutdown()
+        thread.join()
+
+
+def test_downloaded_once(server, checkpoint, tmp_path):
+    address, asked = server
+    for _ in range(2):
+        check(by_mmengine(f'{address}/epoch_1.pth'))
+    assert asked == ['/epoch_1.pth']
+    cached = tmp_path / 'hub/checkpoints/epoch_1.pth'
+    assert cached.read_bytes() == checkpoint.read_bytes()
+
+
+def test_cached_file_that_is_damaged(server, tmp_path):
+    address, asked = server
+    cached = tmp_path / 'hub/checkpoints/epoch_1.pth'
+    by_mmengine(f'{address}/epoch_1.pth')
+    cached.write_bytes(cached.read_bytes()[:-100])
+    with pytest.raises(
+            ValueError, match=f'{cached} is no whole checkpoint.* again'):
+        by_mmengine(f'{address}/epoch_1.pth')
+    cached.unlink()
+    check(by_mmengine(f'{address}/epoch_1.pth'))
+    assert len(asked) == 2
+
+
+def test_download_that_executes(server, evil, tmp_path):
+    with pytest.raises(ValueError, match=r'evil\.pth is not loaded'):
+        by_mmengine(f'{server[0]}/evil.pth')
+    assert not (tmp_path / 'trace').exists()
+
+
+def test_download_that_fails(server, tmp_path):
+    address, _ = server
+    cached = tmp_path / 'hub/checkpoints/none.pth'
+    with pytest.raises(
+            ConnectionError,
+            match=f'{address}/none.pth cannot be downloaded to {cached} '
+            r'\(.*404.*put the file there'):
+        by_mmengine(f'{address}/none.pth')
+    assert [*cached.parent.iterdir()] == []

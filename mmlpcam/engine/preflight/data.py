@@ -76,8 +76,7 @@ def build_split(cfg: Config, split: str) -> Split:
                 dataset.full_init()
             for reader, label_dir in readers.items():
                 reader.label_dir = label_dir
-            if not readers:
-                check_files(dataset)
+            check_files(dataset)
             check_shared_masks(dataset)
         built = Runner.build_dataloader(
             {
