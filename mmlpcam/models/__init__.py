@@ -10,10 +10,11 @@ from .official_weights import convert_official_weights
 from .pointwise_neck import PointwiseNeck
 from .pretrained_init import PretrainedInit
 from .prototype_bank import PrototypeBank
+from .stored_maps import StoredMaps
 
 __all__ = [
     'ASPPV2Head', 'CAMHead', 'CAMSegmentor', 'CRFTTAModel', 'DisplacementHead',
     'EdgeHead', 'IRLabeller', 'IRNet', 'MAP_DEFAULTS', 'MultiScaleSegmentor',
     'PointwiseNeck', 'PretrainedInit', 'PrototypeBank', 'StemResNet',
-    'convert_official_weights', 'find_cam_head', 'predict_maps'
+    'StoredMaps', 'convert_official_weights', 'find_cam_head', 'predict_maps'
 ]

@@ -254,7 +254,8 @@ class CAMHead(BaseDecodeHead):
                 ],
                 size=tuple(images.shape[-2:]),
                 stride=stride,
-                eps=_NORM_EPS[map_type])
+                eps=_NORM_EPS[map_type],
+                source=map_type)
             for map_type, per_scale in found.items()
         } for i, present in enumerate(labels)]
 

@@ -141,7 +141,8 @@ def set_map_prediction(sample: SegDataSample, maps: dict[str, ActivationMaps],
 
     The sample then holds ``map_type``; ``img_labels``, the n classes in the
     order of the maps; ``scale_maps``, the :class:`ActivationMaps` behind the
-    mask; ``activation``, a :obj:`PixelData` with the maps (n, H, W) of each
+    mask; ``extra_maps``, those of the other map types, by type;
+    ``activation``, a :obj:`PixelData` with the maps (n, H, W) of each
     map type at the size of the original image; ``seg_logits`` (num_classes,
     H, W), the maps of `map_type` behind a background plane of `bg_thr`; and
     ``pred_sem_seg``, its argmax.
@@ -164,6 +165,10 @@ def set_map_prediction(sample: SegDataSample, maps: dict[str, ActivationMaps],
     sample.set_data(
         dict(
             scale_maps=chosen,
+            extra_maps={
+                name: value
+                for name, value in maps.items() if name != map_type
+            },
             activation=PixelData(**full),
             seg_logits=PixelData(data=logits),
             # the first maximum wins: the background at equality

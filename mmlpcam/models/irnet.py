@@ -152,7 +152,11 @@ class IRNet(EncoderDecoder):
             seeds = load_maps(self.map_dir, sample, inputs.shape[-2:])
             walked = random_walk(seeds.strided(stride).to(edge), edge, **walk)
             maps = ActivationMaps(
-                seeds.labels, [walked], seeds.size, stride, joint=True)
+                seeds.labels, [walked],
+                seeds.size,
+                stride,
+                joint=True,
+                source='irn')
             set_map_prediction(sample, dict(irn=maps), 'irn', bg_thr,
                                self.num_classes)
             sample.set_data(dict(edge=PixelData(data=edge[None])))

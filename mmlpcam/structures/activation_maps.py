@@ -31,6 +31,8 @@ class ActivationMaps:
         eps (float): Added to the maximum that the maps are divided by.
         joint (bool): Whether all classes are divided by one maximum, that of
             the image, as after the random walk, or each by its own.
+        source (str): What made them: the name of their map type. Defaults to
+            ''.
     """
     labels: tuple[int, ...]
     scales: Sequence[Tensor]
@@ -38,6 +40,7 @@ class ActivationMaps:
     stride: int
     eps: float = 0.
     joint: bool = False
+    source: str = ''
 
     def full(self) -> Tensor:
         """Return the maps at the size of the image.
@@ -85,6 +88,7 @@ class ActivationMaps:
                 stride=np.int64(self.stride),
                 eps=np.float64(self.eps),
                 joint=np.bool_(self.joint),
+                source=np.str_(self.source),
                 **arrays)
 
     @classmethod
@@ -118,8 +122,9 @@ class ActivationMaps:
 
 def _checked(arrays: dict[str, np.ndarray]) -> dict:
     """Turn the arrays of a file into arguments of :class:`ActivationMaps`."""
-    shapes = dict(labels=1, size=1, stride=0, eps=0, joint=0)
-    kinds = dict(labels='iu', size='iu', stride='iu', eps='f', joint='b')
+    shapes = dict(labels=1, size=1, stride=0, eps=0, joint=0, source=0)
+    kinds = dict(
+        labels='iu', size='iu', stride='iu', eps='f', joint='b', source='U')
     scales = [name for name in arrays if name.startswith('scale_')]
     expected = {*shapes, *(f'scale_{i}' for i in range(len(scales)))}
     if not scales or set(arrays) != expected:
@@ -157,7 +162,8 @@ def _checked(arrays: dict[str, np.ndarray]) -> dict:
         size=size,
         stride=stride,
         eps=eps,
-        joint=bool(arrays['joint']))
+        joint=bool(arrays['joint']),
+        source=str(arrays['source']))
 
 
 def load_maps(map_dir: str | os.PathLike, sample: BaseDataElement,
@@ -188,11 +194,13 @@ def load_maps(map_dir: str | os.PathLike, sample: BaseDataElement,
     if not path.is_file():
         raise FileNotFoundError(
             f'{path} does not exist: run the stage that writes maps '
-            '(save_maps=True) for all images that are to be refined')
+            '(save_maps=True) for all images that are to be refined or '
+            'scored')
     maps = ActivationMaps.load(path)
     if maps.size != tuple(size):
         raise ValueError(
             f'{path} holds maps of an image of {maps.size} (H, W), but the '
-            f'image is {tuple(size)}: make maps and refine them from images '
-            'of one size, without Resize in either test pipeline')
+            f'image is {tuple(size)}: make maps, and refine or score them, '
+            'from images of one size, by the same Resize in both test '
+            'pipelines or none')
     return maps

@@ -46,7 +46,8 @@ def _read_maps(path: Path) -> dict:
         size=tuple(maps.size),
         stride=maps.stride,
         eps=maps.eps,
-        joint=maps.joint)
+        joint=maps.joint,
+        source=maps.source)
 
 
 def _maps_say(arrays: dict[str, np.ndarray]) -> dict:
@@ -57,7 +58,8 @@ def _maps_say(arrays: dict[str, np.ndarray]) -> dict:
         size=tuple(arrays['size'].tolist()),
         stride=int(arrays['stride']),
         eps=float(arrays['eps']),
-        joint=bool(arrays['joint']))
+        joint=bool(arrays['joint']),
+        source=str(arrays['source']))
 
 
 @fuzzed('maps', 240, 12)
@@ -70,6 +72,7 @@ def make_maps(room: Room) -> Case:
         stride=np.int64(16),
         eps=np.float64(1e-5),
         joint=np.bool_(False),
+        source=np.str_('cam'),
         scale_0=draw.random((3, 2, 3), np.float32),
         scale_1=draw.random((3, 1, 2), np.float32))
     truth = _maps_say(arrays)
