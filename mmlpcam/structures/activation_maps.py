@@ -200,7 +200,6 @@ def load_maps(map_dir: str | os.PathLike, sample: BaseDataElement,
     if maps.size != tuple(size):
         raise ValueError(
             f'{path} holds maps of an image of {maps.size} (H, W), but the '
-            f'image is {tuple(size)}: make maps, and refine or score them, '
-            'from images of one size, by the same Resize in both test '
-            'pipelines or none')
+            f'image is {tuple(size)}: make maps and refine them from images '
+            'of one size, without Resize in either test pipeline')
     return maps
