@@ -19,17 +19,14 @@ from mmseg.structures import SegDataSample
 from prettytable import PrettyTable
 from torch.utils.data import Dataset
 
-from mmlpcam.engine import StagedRunner, init_trained_model, last_checkpoint
+from mmlpcam.engine import (Stage, StagedRunner, init_trained_model,
+                            last_checkpoint)
 from mmlpcam.models import find_prototype_head
 from mmlpcam.structures import map_title, sort_map_types
 from mmlpcam.utils import read_json, reading
 from mmlpcam.utils.masks import read_index_mask
 from mmlpcam.utils.photos import read_photo, write_picture
 from mmlpcam.visualization import draw_legend, draw_map, draw_mask, draw_panel
-
-# stages that write labels, in the order of the chain, and their titles
-LABEL_STAGES = dict(
-    maps='seed', ir_labels='confident label', labels='pseudo label')
 
 
 def parse_args() -> argparse.Namespace:
@@ -63,29 +60,43 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def print_scores(work_dir: Path) -> None:
+def stages_of(config: Config, work_dir: Path) -> list[Stage]:
+    """Return the stages of a chain, in their order; of a joint run, none."""
+    config.work_dir = str(work_dir)
+    return StagedRunner(config).stages if 'stages' in config else []
+
+
+def print_scores(work_dir: Path, stages: list[Stage]) -> None:
     table = PrettyTable(['what', 'mIoU', 'FP', 'FN', 'bg_thr'])
-    for stage in ('seed', 'refined'):
-        scores_file = work_dir / stage / 'scores.json'
-        if not scores_file.exists():  # a chain without refinement
-            continue
-        scores = read_json(scores_file)
-        with reading(scores_file, 'file of scores', 'remove it'):
-            for map_type in sort_map_types(set(scores['maps'])):
-                row = scores['maps'][map_type]
-                table.add_row([
-                    f'{map_title(map_type)} {stage}, {scores["split"]}',
-                    row['mIoU'], row['FP'], row['FN'], row['bg_thr']
-                ])
-    if is_finished(work_dir / 'segmentor'):
-        metrics = read_json(work_dir / 'segmentor/stage.json')['metrics']
-        score = metrics.get('mIoU')  # if it was validated
-    else:
-        score = last_validation(work_dir)  # of a joint run
-    if score is not None:
-        table.add_row(
-            ['segmentor, validation split', f'{score:.2f}', '', '', ''])
+    for stage in stages:
+        folder = Path(stage.work_dir)
+        if (folder / 'scores.json').exists():
+            add_map_scores(table, folder / 'scores.json', stage.title)
+        elif is_finished(folder):
+            metrics = read_json(folder / 'stage.json')['metrics']
+            add_validation(table, stage.title, metrics.get('mIoU'))
+    if not stages:
+        add_validation(table, 'segmentor', last_validation(work_dir))
     print(table if table.rows else 'no scores (yet): they need true masks')
+
+
+def add_map_scores(table: PrettyTable, scores_file: Path, title: str) -> None:
+    scores = read_json(scores_file)
+    with reading(scores_file, 'file of scores', 'remove it'):
+        for map_type in sort_map_types(set(scores['maps'])):
+            row = scores['maps'][map_type]
+            table.add_row([
+                f'{map_title(map_type)} {title}, '
+                f'{scores["split"]}', row['mIoU'], row['FP'], row['FN'],
+                row['bg_thr']
+            ])
+
+
+def add_validation(table: PrettyTable, title: str,
+                   score: float | None) -> None:
+    if score is not None:  # it was validated
+        table.add_row(
+            [f'{title}, validation split', f'{score:.2f}', '', '', ''])
 
 
 def last_validation(run_dir: Path) -> float | None:
@@ -110,60 +121,58 @@ def _score(line: str, default: float | None) -> float | None:
 
 
 @torch.no_grad()
-def draw(config: Config, work_dir: Path, num_images: int,
+def draw(config: Config, work_dir: Path, stages: list[Stage], num_images: int,
          bg_thrs: list[float]) -> tuple[np.ndarray, list[str]]:
     """Panel with one row per image, and what is wrong with the others."""
-    config.work_dir = str(work_dir)
-    if 'stages' in config:
-        cfg, scored = chain_maps(config)
-        segmentor_dir = work_dir / 'segmentor'
-        made = [
-            stage for stage in LABEL_STAGES if is_finished(work_dir / stage)
-        ]
+    if stages:
+        cfg = chain_maps(stages)
+        segmentor_dir = Path(stages[-1].work_dir)
+        made = [(stage.title, Path(stage.work_dir) / 'masks')
+                for stage in stages
+                if stage.writes_masks and is_finished(Path(stage.work_dir))]
     else:
-        cfg, scored = joint_maps(config, work_dir), False
+        cfg = joint_maps(config, work_dir)
         segmentor_dir = work_dir
-        made = ['labels']
+        made = [('pseudo label', work_dir / 'labels/masks')]
     classifier = init_trained_model(cfg, cfg.load_from, 'cpu')
     if not find_prototype_head(classifier).bank.is_built:
         raise ValueError(f'{cfg.load_from} has no prototypes yet: wait for '
                          'the next checkpoint')
     photos = build_dataset(cfg.label_dataloader)
-    masks = true_masks(cfg) if scored else {}
+    masks = true_masks(stages)
     shown = choose(photos, masks, num_images)
     palette = photos.metainfo['palette']
     checkpoint = last_checkpoint(segmentor_dir)
     segmentor = init_trained_model(config, checkpoint,
                                    'cpu') if checkpoint else None
 
-    def draw_cells(index: int) -> dict[str, np.ndarray]:
+    def draw_cells(index: int) -> list[tuple[str, np.ndarray]]:
         name = photos.image_ids[index]
         photo = read_photo(photos.get_data_info(index)['img_path'])
         maps = classifier.test_step(pseudo_collate([photos[index]]))[0]
         image = photo[..., ::-1]
-        cells = {
-            'image': image,
-            'CAM': draw_map(image,
-                            maps.activation.cam.amax(0).numpy()),
-            'LPCAM': draw_map(image,
-                              maps.activation.lpcam.amax(0).numpy()),
-        }
+        cells = [
+            ('image', image),
+            ('CAM', draw_map(image,
+                             maps.activation.cam.amax(0).numpy())),
+            ('LPCAM', draw_map(image,
+                               maps.activation.lpcam.amax(0).numpy())),
+        ]
+
+        def add_mask(title: str, mask: np.ndarray) -> None:
+            cells.append((title, draw_mask(image, mask, palette)))
+
         for bg_thr in bg_thrs:
-            mask = lpcam_mask(maps, bg_thr)
-            cells[f'LPCAM, bg_thr={bg_thr:g}'] = draw_mask(
-                image, mask, palette)
-        for stage in made:
-            mask = read_index_mask(work_dir / stage / 'masks' / f'{name}.png')
-            cells[LABEL_STAGES[stage]] = draw_mask(image, mask, palette)
+            add_mask(f'LPCAM, bg_thr={bg_thr:g}', lpcam_mask(maps, bg_thr))
+        for title, folder in made:
+            add_mask(title, read_index_mask(folder / f'{name}.png'))
         if segmentor is not None:
             found = inference_model(segmentor, photo)
-            cells['prediction'] = draw_mask(image,
-                                            found.pred_sem_seg.data[0].numpy(),
-                                            palette)
-        if masks:
-            cells['ground truth'] = draw_mask(
-                image, read_index_mask(masks[name]),
-                palette) if name in masks else np.full_like(image, 255)
+            add_mask('prediction', found.pred_sem_seg.data[0].numpy())
+        if name in masks:
+            add_mask('ground truth', read_index_mask(masks[name]))
+        elif masks:
+            cells.append(('ground truth', np.full_like(image, 255)))
         return cells
 
     rows, failed = [], []
@@ -175,26 +184,28 @@ def draw(config: Config, work_dir: Path, num_images: int,
             failed.append(f'{photos.get_data_info(index)["img_path"]}: '
                           f'{error}')
             continue
-        rows.append(list(cells.values()))
+        rows.append([picture for _, picture in cells])
     if not rows:
         raise ValueError('no photo could be drawn: ' + '; '.join(failed))
-    panel = draw_panel(rows, list(cells))
+    panel = draw_panel(rows, [title for title, _ in cells])
     legend = draw_legend(photos.metainfo['classes'][1:], palette[1:],
                          panel.shape[1])
     return np.concatenate([panel, legend]), failed
 
 
-def chain_maps(config: Config) -> tuple[Config, bool]:
+def chain_maps(stages: list[Stage]) -> Config:
     """Return the config that makes the maps of a chain, with its checkpoint.
 
-    The second value says if the chain scores them with true masks.
+    Raises:
+        ValueError: If no stage makes any.
     """
-    stages = {stage.name: stage for stage in StagedRunner(config).stages}
-    # the first stage that makes maps; without masks there is no `seed`
-    first = next(n for n in ('seed', 'maps', 'labels') if n in stages)
-    cfg = stages[first].resolved_cfg()
+    maker = next((stage for stage in stages if stage.writes_masks), None)
+    if maker is None:
+        raise ValueError("no stage has task='label', which makes the maps and "
+                         'masks to show')
+    cfg = maker.resolved_cfg()
     cfg.model.test_cfg.extra_map_types = ('cam', 'lpcam')
-    return cfg, 'seed' in stages
+    return cfg
 
 
 def joint_maps(config: Config, work_dir: Path) -> Config:
@@ -229,11 +240,16 @@ def build_dataset(dataloader: dict) -> Dataset:
         dict(dataloader['dataset'], check_files=False, _scope_='mmseg'))
 
 
-def true_masks(cfg: Config) -> dict[str, str]:
-    """Return the true mask of each image that is scored, by its id."""
-    scored = build_dataset(cfg.test_dataloader)
-    infos = map(scored.get_data_info, range(len(scored)))
-    return {info['image_id']: info['seg_map_path'] for info in infos}
+def true_masks(stages: list[Stage]) -> dict[str, str]:
+    """Return the true mask of each image whose maps are scored, by its id."""
+    found = {}
+    for stage in stages:
+        if stage.task == 'test' and not stage.writes_masks:
+            scored = build_dataset(stage.cfg.test_dataloader)
+            infos = map(scored.get_data_info, range(len(scored)))
+            found.update((info['image_id'], info['seg_map_path'])
+                         for info in infos if 'image_id' in info)
+    return found
 
 
 def choose(photos: Dataset, masks: dict[str, str],
@@ -265,10 +281,12 @@ def main() -> int:
     work_dir = Path(args.work_dir)
     out = Path(args.out or work_dir / 'panel.png')
     try:
-        panel, failed = draw(config, work_dir, args.num_images, args.bg_thr)
+        stages = stages_of(config, work_dir)
+        panel, failed = draw(config, work_dir, stages, args.num_images,
+                             args.bg_thr)
         write_picture(out, panel)
         print(f'picture: {out}')
-        print_scores(work_dir)
+        print_scores(work_dir, stages)
     except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1

@@ -93,7 +93,8 @@ bg_thr = 0.4  # score of the background: a higher one makes masks smaller
 # ----------------------------------------------------------------------------
 
 stage_configs = dict(classifier='{{{{ fileDirname }}}}/classifier.py')
-stages = dict(labels=dict(model=dict(test_cfg=dict(bg_thr=bg_thr))){no_seed})
+stages = dict(
+    labels=dict(model=dict(test_cfg=dict(bg_thr=bg_thr{no_extra}))){no_seed})
 model = dict(
 {heads})
 train_dataloader = dict(
@@ -161,7 +162,8 @@ def config_files(args: argparse.Namespace, label_cfg: dict[str, Any],
             size=args.size,
             imports=imports,
             training=SEGMENTOR_TRAINING[args.size],
-            no_seed='' if args.masks else ', seed=None',
+            no_seed='' if args.masks else ',\n    seed=None',  # unscored
+            no_extra='' if args.masks else ', extra_map_types=()',
             heads=',\n'.join(f'    {head}=dict(num_classes=_base_.num_classes)'
                              for head in heads),
             true_masks='true_label_dir=_base_.mask_dir, '

@@ -44,18 +44,22 @@ class Stage:
         earlier (Sequence[Stage]): The stages before. It may grow later by
             this one and those that follow.
         contents (ContentReader): Reads the data.
+        title (str, optional): What a report calls it. Defaults to None: by
+            its name.
 
     Raises:
-        ValueError: If the task is unknown, or a reference names no earlier
-            stage.
+        ValueError: If a reference names no earlier stage.
     """
 
-    def __init__(self, name: str, task: str, cfg: Config,
-                 earlier: Sequence['Stage'], contents: ContentReader) -> None:
-        if task not in ('train', 'test'):
-            raise ValueError(f"stage {name!r}: `task` must be 'train', "
-                             f"'test' or 'label', but is {task!r}")
+    def __init__(self,
+                 name: str,
+                 task: str,
+                 cfg: Config,
+                 earlier: Sequence['Stage'],
+                 contents: ContentReader,
+                 title: str | None = None) -> None:
         self.name = name
+        self.title = title or name
         self.task = task
         self.cfg = cfg
         self._contents = contents
@@ -81,6 +85,12 @@ class Stage:
     def work_dir(self) -> str:
         """str: Folder of the stage."""
         return self.cfg.work_dir
+
+    @property
+    def writes_masks(self) -> bool:
+        """bool: Whether it leaves a mask for each image in ``masks/``."""
+        loop = self.cfg.get('test_cfg') or {}
+        return self.task == 'test' and loop.get('type') == 'PseudoLabelLoop'
 
     @property
     def state_file(self) -> Path:
@@ -325,14 +335,14 @@ class Stage:
                 f'stage {self.name!r} in {self.work_dir} is finished, but its '
                 f'{lacking[0]} is missing or not as it was written: put it '
                 f'back. {self._advice()}')
-        loop = self.cfg.get('test_cfg') or {}
-        if self.task == 'test' and loop.get('type') == 'PseudoLabelLoop':
+        if self.writes_masks:
             writer = self.cfg.test_evaluator
             folder = self._resolve(writer.out_dir)
             images = self._inputs['test_dataloader.dataset']['images']
             lacking += [
-                image[0] for image in images if not is_labelled(
-                    folder, image[0], writer.get('save_maps', False))
+                image[0] for image in images if
+                not is_labelled(folder, image[0], writer.get(
+                    'save_maps', False), writer.get('extra_map_types', ()))
             ]
         if lacking:
             print_log(

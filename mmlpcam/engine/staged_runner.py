@@ -15,12 +15,12 @@ from .lock import run_lock
 from .mixed_precision import has_amp, use_amp
 from .preflight import Run, preflight
 from .stage import Stage
-from .stage_inputs import PREFIX
+from .stage_order import ordered_stages
+from .stage_tasks import set_up_task
 
 _FINAL_STAGE = 'segmentor'
-_STAGE_KEYS = ('config', 'task')
-# What a stage that writes labels sets itself.
-_LABEL_SETS = ('test_dataloader', 'test_evaluator', 'test_cfg')
+_NEEDED_KEYS = ('config', 'task')
+_STAGE_KEYS = (*_NEEDED_KEYS, 'after', 'maps', 'title')
 # The main config sets these for all stages, unless a stage sets its own.
 _INHERITED = ('launcher', 'env_cfg', 'log_level', 'randomness')
 
@@ -34,17 +34,28 @@ class StagedRunner:
 
     - config (str): Config file of the stage, or its name in the dict
       ``stage_configs``, where several stages share one.
-    - task (str): 'train'; 'test'; or 'label', which writes a mask for each
+    - task (str): 'train'; 'test'; 'label', which writes a mask for each
       image of the ``label_dataloader`` of that config into the folder of the
-      stage (:class:`PseudoLabelLoop`). The writer takes its options from
-      ``label_evaluator``.
+      stage (:class:`PseudoLabelLoop`; the writer takes its options from
+      ``label_evaluator``, and with ``save_maps`` stores the maps of
+      ``extra_map_types`` too); or 'score', which runs the test of that
+      config on stored maps (:class:`~mmlpcam.models.StoredMaps`), and leaves
+      their scores in ``scores.json``.
+    - maps (str): Earlier 'label' stage whose stored maps take the place of
+      the model. A 'score' stage needs it; a 'label' stage with it writes
+      masks of these maps at a ``model.test_cfg.bg_thr`` of its own.
+    - after (str, optional): Stage that it runs directly after, see
+      :func:`ordered_stages`: so a leaf config puts a stage between others.
+      Defaults to None: stages run as they are written.
+    - title (str, optional): How a report calls its masks and scores.
+      Defaults to its name.
     - anything else: overrides, merged into that config.
 
     A stage that is None is left out, such as ``seed`` where there are no
     masks to score maps with.
 
-    On the command line a stage may be given by its name or its number:
-    ``stages.classifier.train_cfg.max_epochs=2`` is
+    On the command line a stage may be given by its name or its number in the
+    order in which stages run: ``stages.classifier.train_cfg.max_epochs=2`` is
     ``stages.0.train_cfg.max_epochs=2``.
 
     Each stage is an ordinary MMEngine run in ``<work_dir>/<name>``; the
@@ -124,10 +135,10 @@ class StagedRunner:
         work_dir = Path(main.work_dir).absolute()
         stages: list[Stage] = []
         contents = self._contents
-        for name, entry in _by_name(main.get('stages', {})).items():
-            if any(not entry.get(key) for key in _STAGE_KEYS):
+        for name, entry in ordered_stages(main.get('stages', {})).items():
+            if any(not entry.get(key) for key in _NEEDED_KEYS):
                 raise ValueError(
-                    f'stage {name!r} needs {" and ".join(_STAGE_KEYS)}, but '
+                    f'stage {name!r} needs {" and ".join(_NEEDED_KEYS)}, but '
                     f'got {dict(entry)}')
             if name == _FINAL_STAGE or '/' in name:
                 raise ValueError(
@@ -144,19 +155,11 @@ class StagedRunner:
                 if key in main and key not in entry:
                     cfg[key] = copy.deepcopy(main[key])
             cfg.work_dir = str(work_dir / name)
-            task = entry['task']
-            if task == 'label':
-                ignored = set(_LABEL_SETS) & set(entry)
-                if ignored:
-                    raise ValueError(
-                        f'stage {name!r} writes labels and sets '
-                        f'{sorted(ignored)} itself: change label_dataloader '
-                        'and label_evaluator instead')
-                _write_labels(cfg, name)
-                task = 'test'
+            task = set_up_task(cfg, name, entry, stages)
             if has_amp(main):
                 use_amp(cfg, like=main.optim_wrapper)
-            stages.append(Stage(name, task, cfg, stages, contents))
+            stages.append(
+                Stage(name, task, cfg, stages, contents, entry.get('title')))
         final = copy.deepcopy(main)
         final.work_dir = str(work_dir / _FINAL_STAGE)
         if has_amp(main):
@@ -170,37 +173,6 @@ class StagedRunner:
             Run(stage.name, stage.task, stage.cfg) for stage in self.stages
             if not stage.is_finished()
         ])
-
-
-def _by_name(stages: dict) -> dict:
-    """Leave out what is None; merge what the command line gave by number."""
-    stages = {
-        name: copy.deepcopy(stage)
-        for name, stage in stages.items() if stage is not None
-    }
-    names = [name for name in stages if not name.isdigit()]
-    for number in [name for name in stages if name.isdigit()]:
-        if int(number) >= len(names):
-            raise ValueError(
-                f'there is no stage {number}: stages are numbered from 0 and '
-                f'are {names}')
-        name = names[int(number)]
-        stages[name] = Config._merge_a_into_b(
-            stages.pop(number), stages[name], allow_list_keys=True)
-    return stages
-
-
-def _write_labels(cfg: Config, name: str) -> None:
-    """Turn the test of a config into one that writes labels."""
-    if 'label_dataloader' not in cfg:
-        raise ValueError(f'the config of stage {name!r} has no '
-                         "`label_dataloader`, which task='label' needs")
-    cfg.test_dataloader = cfg.label_dataloader
-    cfg.test_evaluator = dict(
-        type='PseudoLabelWriter',
-        out_dir=f'{PREFIX}{name}',
-        **cfg.get('label_evaluator', {}))
-    cfg.test_cfg = dict(type='PseudoLabelLoop')
 
 
 def _say(message: str) -> None:

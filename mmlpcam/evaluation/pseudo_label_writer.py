@@ -23,7 +23,8 @@ class PseudoLabelWriter(BaseMetric):
     ``out_dir/masks/<image id>.png`` holds class indices (uint8, 0 is the
     background) with the palette of the dataset;
     ``out_dir/maps/<image id>.npz``, where asked for, holds the maps behind
-    the mask, see :class:`~mmlpcam.structures.ActivationMaps`;
+    the mask, see :class:`~mmlpcam.structures.ActivationMaps`, and
+    ``out_dir/extra_maps/<map type>/<image id>.npz`` those of other map types;
     ``out_dir/manifest.json`` says how they were made and whether all are
     there. The image id is the path of the image below its folder, without
     extension.
@@ -35,22 +36,31 @@ class PseudoLabelWriter(BaseMetric):
     Args:
         out_dir (str): Folder of the labels.
         save_maps (bool): Whether to write the maps too. Defaults to False.
+        extra_map_types (Sequence[str]): Further map types to write, of those
+            that the model predicts (``extra_map_types`` of its ``test_cfg``).
+            Defaults to ().
         collect_device (str): 'cpu' or 'gpu'. Defaults to 'cpu'.
         prefix (str, optional): Prefix of the metric names. Defaults to None.
 
     Raises:
         PermissionError: If the folder cannot be written to.
+        ValueError: If there are `extra_map_types` without `save_maps`.
     """
     default_prefix = 'labels'
 
     def __init__(self,
                  out_dir: str,
                  save_maps: bool = False,
+                 extra_map_types: Sequence[str] = (),
                  collect_device: str = 'cpu',
                  prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
+        if extra_map_types and not save_maps:
+            raise ValueError('`extra_map_types` are written beside those of '
+                             'the mask: set save_maps=True')
         self.out_dir = Path(out_dir)
         self.save_maps = save_maps
+        self.extra_map_types = tuple(extra_map_types)
         self.settings: dict = {}
         self.image_ids: list[str] = []
         check_writable(self.out_dir)
@@ -78,7 +88,8 @@ class PseudoLabelWriter(BaseMetric):
         # as they will be read back: JSON has no tuples
         self.settings = json.loads(
             json.dumps({
-                **settings, 'save_maps': self.save_maps
+                **settings, 'save_maps': self.save_maps,
+                'extra_map_types': self.extra_map_types
             }))
         # on all ranks: if one alone failed, the others would wait for it
         if self.manifest_file.exists():
@@ -104,7 +115,8 @@ class PseudoLabelWriter(BaseMetric):
         Args:
             image_id (str): Path below the image folder without extension.
         """
-        return is_labelled(self.out_dir, image_id, self.save_maps)
+        return is_labelled(self.out_dir, image_id, self.save_maps,
+                           self.extra_map_types)
 
     def missing(self) -> list[str]:
         """Return the images that :meth:`open` was told of and lack a file.
@@ -121,7 +133,10 @@ class PseudoLabelWriter(BaseMetric):
             data_batch (Any): Not needed.
             data_samples (Sequence[dict]): Predictions with ``image_id`` (or
                 else ``img_path``) and ``pred_sem_seg``, and, for maps,
-                ``scale_maps``.
+                ``scale_maps`` and ``extra_maps``.
+
+        Raises:
+            KeyError: If one of ``extra_map_types`` was not predicted.
         """
         for sample in data_samples:
             # only the wrappers of this package know the image folder
@@ -129,9 +144,16 @@ class PseudoLabelWriter(BaseMetric):
                 sample['image_id']
                 if 'image_id' in sample else Path(sample['img_path']).stem)
             mask_file, *map_files = _label_files(self.out_dir, image_id,
-                                                 self.save_maps)
-            for map_file in map_files:
-                sample['scale_maps'].save(map_file)
+                                                 self.save_maps,
+                                                 self.extra_map_types)
+            maps = [sample['scale_maps']] if self.save_maps else []
+            for name in self.extra_map_types:
+                if name not in sample['extra_maps']:
+                    raise KeyError(f'the model predicts no {name!r} maps: add '
+                                   'them to model.test_cfg.extra_map_types')
+                maps.append(sample['extra_maps'][name])
+            for each, map_file in zip(maps, map_files):
+                each.save(map_file)
             mask = sample['pred_sem_seg']['data'][0].cpu().numpy()
             write_index_mask(mask_file, mask, self.dataset_meta['palette'])
             self.results.append(image_id)
@@ -164,16 +186,21 @@ class PseudoLabelWriter(BaseMetric):
                 num_masks=sum(1 for _ in masks.rglob('*.png'))))
 
 
-def is_labelled(out_dir: str | os.PathLike, image_id: str,
-                with_maps: bool) -> bool:
+def is_labelled(out_dir: str | os.PathLike,
+                image_id: str,
+                with_maps: bool,
+                extra_map_types: Sequence[str] = ()) -> bool:
     """Whether a folder of labels holds those of an image, and not cut.
 
     Args:
         out_dir (str | os.PathLike): What a :class:`PseudoLabelWriter` leaves.
         image_id (str): Path below the image folder without extension.
         with_maps (bool): Whether the maps belong to them.
+        extra_map_types (Sequence[str]): Further map types that do. Defaults
+            to ().
     """
-    return all(map(is_whole, _label_files(Path(out_dir), image_id, with_maps)))
+    files = _label_files(Path(out_dir), image_id, with_maps, extra_map_types)
+    return all(map(is_whole, files))
 
 
 def read_manifest(path: str | os.PathLike) -> dict:
@@ -203,8 +230,11 @@ def read_manifest(path: str | os.PathLike) -> dict:
     return content
 
 
-def _label_files(out_dir: Path, image_id: str, with_maps: bool) -> list[Path]:
+def _label_files(out_dir: Path, image_id: str, with_maps: bool,
+                 extra_map_types: Sequence[str]) -> list[Path]:
+    """Return the files of an image, the mask first."""
     files = [check_inside(out_dir / 'masks', f'{image_id}.png')]
     if with_maps:
-        files.append(out_dir / 'maps' / f'{image_id}.npz')
+        folders = ['maps', *(f'extra_maps/{name}' for name in extra_map_types)]
+        files += [out_dir / each / f'{image_id}.npz' for each in folders]
     return files

@@ -18,6 +18,7 @@ from .pointwise_neck import PointwiseNeck
 from .pretrained_init import PretrainedInit
 from .prototype_bank import PrototypeBank
 from .recam_head import ReCAMHead
+from .stored_maps import StoredMaps
 from .test_settings import prediction_settings
 
 __all__ = [
@@ -26,7 +27,7 @@ __all__ = [
     'MCTHead', 'MCTPatchHead', 'MCTransformer', 'MapHead', 'MapReader',
     'MapRefiner', 'MapSettings', 'MultiScaleSegmentor', 'PointwiseNeck',
     'PretrainedInit', 'PrototypeBank', 'PrototypeHead', 'ReCAMHead',
-    'StemResNet', 'TrainingFree', 'find_map_head', 'find_prototype_head',
-    'multi_scale_maps', 'predict_maps', 'prediction_settings',
-    'set_map_prediction'
+    'StemResNet', 'StoredMaps', 'TrainingFree', 'find_map_head',
+    'find_prototype_head', 'multi_scale_maps', 'predict_maps',
+    'prediction_settings', 'set_map_prediction'
 ]

@@ -165,7 +165,8 @@ def set_map_prediction(sample: SegDataSample, maps: dict[str, ActivationMaps],
 
     The sample then holds ``map_type``; ``img_labels``, the n classes in the
     order of the maps; ``scale_maps``, the :class:`ActivationMaps` behind the
-    mask; ``activation``, a :obj:`PixelData` with the maps (n, H, W) of each
+    mask; ``extra_maps``, those of the other map types, by type;
+    ``activation``, a :obj:`PixelData` with the maps (n, H, W) of each
     map type at the size of the original image; and ``pred_sem_seg``, the
     argmax (1, H, W) of the maps of `map_type` and a background plane of
     `bg_thr`, in the numbers of the dataset: 0 is the background.
@@ -184,6 +185,10 @@ def set_map_prediction(sample: SegDataSample, maps: dict[str, ActivationMaps],
     sample.set_data(
         dict(
             scale_maps=chosen,
+            extra_maps={
+                name: value
+                for name, value in maps.items() if name != map_type
+            },
             activation=PixelData(**full),
             pred_sem_seg=PixelData(
                 data=_mask(full[map_type], chosen.labels, bg_thr)[None])))

@@ -211,7 +211,8 @@ def load_maps(map_dir: str | os.PathLike, sample: BaseDataElement,
     if not path.is_file():
         raise FileNotFoundError(
             f'{path} does not exist: run the stage that writes maps '
-            '(save_maps=True) for all images that are to be refined')
+            '(save_maps=True) for all images that are to be refined or '
+            'scored')
     maps = ActivationMaps.load(path)
     if maps.size != tuple(size):
         raise ValueError(

@@ -56,20 +56,16 @@ def make_cfg(kind: str, work_dir: str) -> Config:
                 hook.update(begin=1, interval=1)
     elif kind == 'staged':
         changes['stages'] = dict(
-            classifier=dict(**classifier, **SHORT),
-            seed=classifier,
-            labels=classifier)
+            classifier=dict(**classifier, **SHORT), labels=classifier)
     else:
         changes['stages'] = dict(
             classifier=dict(**classifier, **SHORT),
-            seed=classifier,
             maps=classifier,
             # its two processes would take longer to start than all the rest
             ir_labels=dict(
                 label_dataloader=dict(
                     batch_size=2, num_workers=0, persistent_workers=False)),
             irn=dict(**irn, **SHORT),
-            refined=irn,
             labels=irn)
     cfg.merge_from_dict(changes)
     cfg.work_dir = work_dir

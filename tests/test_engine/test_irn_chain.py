@@ -12,8 +12,8 @@ from mmlpcam.engine import last_checkpoint
 from mmlpcam.utils import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES = ('classifier', 'seed', 'maps', 'ir_labels', 'irn', 'refined',
-          'labels', 'segmentor')
+STAGES = ('classifier', 'maps', 'seed', 'ir_labels', 'irn', 'labels',
+          'refined', 'segmentor')
 
 
 class Killed(BaseException):
@@ -49,12 +49,10 @@ def config(tmp_path, monkeypatch):
             **two_epochs,
             stages=dict(
                 classifier=dict(model=classifier, **two_epochs),
-                seed=dict(model=classifier),
                 maps=dict(model=classifier),
                 # two processes, as the config has it
                 ir_labels=dict(label_dataloader=dict(batch_size=2)),
                 irn=dict(model=irn, **two_epochs),
-                refined=dict(model=irn),
                 labels=dict(model=irn))))
     return cfg
 
@@ -86,7 +84,9 @@ def test_killed_in_every_stage(config, tmp_path, monkeypatch):
     whole, broken = tmp_path / 'whole', tmp_path / 'broken'
     assert run(config, whole) is not None
     files, weights = contents(whole)
-    for folder, suffix in [('maps/maps', 'npz'), ('ir_labels/masks', 'png'),
+    for folder, suffix in [('maps/maps', 'npz'),
+                           ('maps/extra_maps/cam', 'npz'),
+                           ('ir_labels/masks', 'png'), ('labels/maps', 'npz'),
                            ('labels/masks', 'png')]:
         made = [
             name for name in files

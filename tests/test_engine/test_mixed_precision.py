@@ -209,16 +209,17 @@ def test_all_stages_of_a_chain(tmp_path):
         assert stages[name].cfg.optim_wrapper.type == 'AmpOptimWrapper'
         assert stages[name].cfg.optim_wrapper.loss_scale == 8.
     assert stages['segmentor'].cfg.val_cfg.fp16
-    for name in ('seed', 'maps', 'refined', 'labels'):
+    for name in ('maps', 'labels'):
         assert stages[name].cfg.test_cfg.fp16
-    assert 'fp16' not in stages['ir_labels'].cfg.test_cfg  # no network
+    for name in ('seed', 'ir_labels', 'refined'):  # no network
+        assert 'fp16' not in stages[name].cfg.test_cfg
     # a started stage keeps its precision
     plain['classifier']._write_state(finished=False)
     with pytest.raises(RuntimeError, match='optim_wrapper.type'):
         stages['classifier'].is_finished()
-    plain['seed']._write_state(finished=False)
+    plain['maps']._write_state(finished=False)
     with pytest.raises(RuntimeError, match='test_cfg.fp16'):
-        stages['seed'].is_finished()
+        stages['maps'].is_finished()
 
 
 @pytest.mark.slow

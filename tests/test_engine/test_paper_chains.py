@@ -163,7 +163,8 @@ def shorten(path) -> Config:
     cfg = shorten_segmentor(path)
     for stage in cfg.stages.values():
         own = Config.fromfile(cfg.stage_configs[stage.config])
-        changes = {f'{stage.task}_dataloader': dict(num_workers=0)}
+        loader = 'test' if stage.task == 'score' else stage.task
+        changes = {f'{loader}_dataloader': dict(num_workers=0)}
         if own.model.type == 'IRLabeler':
             changes['model'] = dict(num_workers=0)
         else:

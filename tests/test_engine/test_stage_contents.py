@@ -12,7 +12,7 @@ from PIL import Image
 from mmlpcam.engine import StagedRunner, last_checkpoint
 from mmlpcam.utils import read_checkpoint, read_json, write_checkpoint
 
-STAGES = ['classifier', 'seed', 'labels', 'segmentor']
+STAGES = ['classifier', 'labels', 'seed', 'segmentor']
 
 
 @pytest.fixture(scope='module')
@@ -164,15 +164,12 @@ def test_changed_data_are_refused(chain, change, first, message, interrupted):
 def test_parent_that_is_gone(chain):
     shutil.rmtree(chain.work_dir / 'classifier')
     refused = chain.refusals()
-    assert list(refused) == ['seed', 'labels', 'segmentor']
-    assert "run of stage 'classifier' that is gone" in refused['seed']
-    with pytest.raises(RuntimeError, match="'seed'"):
+    assert list(refused) == ['labels', 'seed', 'segmentor']
+    assert "run of stage 'classifier' that is gone" in refused['labels']
+    with pytest.raises(RuntimeError, match="'labels'"):
         chain.runner().train()
     assert not (chain.work_dir / 'classifier').exists()
-    for name in ('seed', 'labels', 'segmentor'):
-        assert chain.follow(refused[name])[0] == name
-        if name == 'labels':
-            break
+    assert chain.follow(refused['labels']) == ['labels', 'seed', 'segmentor']
     assert chain.finished() == [False] * 4
 
 
@@ -184,8 +181,9 @@ def test_parent_of_another_run(chain):
     chain.interrupt('classifier')
     chain.change_state('classifier', finished=True, outputs={})
     refused = chain.refusals()
-    assert 'load_from' in refused['seed'] and 'load_from' in refused['labels']
-    assert chain.follow(refused['labels']) == ['labels', 'segmentor']
+    assert list(refused) == ['labels', 'seed', 'segmentor']
+    assert 'load_from' in refused['labels']
+    assert chain.follow(refused['labels']) == ['labels', 'seed', 'segmentor']
 
 
 @pytest.mark.parametrize('left', [None, 0, 1000])
@@ -225,13 +223,15 @@ def test_no_stage_starts_from_an_older_checkpoint(chain):
 
 
 @pytest.mark.parametrize('left', [None, 0, 50])
-def test_lost_mask_is_made_again(chain, left):
-    path = chain.work_dir / 'labels/masks/train_00003.png'
+@pytest.mark.parametrize(
+    'name', ['masks/{}.png', 'maps/{}.npz', 'extra_maps/cam/{}.npz'])
+def test_lost_file_of_a_label_is_made_again(chain, name, left):
+    path = chain.work_dir / 'labels' / name.format('train_00003')
     content = path.read_bytes()
     path.unlink()
     if left is not None:
         path.write_bytes(content[:left])
-    assert chain.finished() == [True, True, False, False]
+    assert chain.finished() == [True, False, False, False]
     assert chain.runner().train() is None
     assert path.read_bytes() == content
     assert chain.finished() == [True] * 4
@@ -241,7 +241,7 @@ def test_lost_scores_are_made_again(chain):
     path = chain.work_dir / 'seed/scores.json'
     content = read_json(path)
     path.unlink()
-    assert chain.finished() == [True, False, True, True]
+    assert chain.finished() == [True, True, False, True]
     assert chain.runner().train() is None
     assert read_json(path) == content
 
@@ -250,7 +250,7 @@ def test_masks_without_a_state(chain):
     (chain.work_dir / 'labels/stage.json').unlink()
     message = chain.refusals()['labels']
     assert 'labels holds results (manifest.json)' in message
-    assert chain.follow(message) == ['labels', 'segmentor']
+    assert chain.follow(message) == ['labels', 'seed', 'segmentor']
 
 
 @pytest.mark.parametrize('content', [

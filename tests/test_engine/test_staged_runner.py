@@ -1,6 +1,7 @@
 """Chains of stages: order, resuming, refusing."""
 import hashlib
 import importlib.util
+import runpy
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from PIL import Image
 
 from mmlpcam.engine import StagedRunner, last_checkpoint
 from mmlpcam.evaluation import PseudoLabelWriter
-from mmlpcam.utils import read_json
+from mmlpcam.utils import read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -111,7 +112,7 @@ def test_chain_leaves_everything(unbroken):
     assert len(masks) == 10
     assert read_json(unbroken / 'labels' / 'manifest.json')['complete']
     assert set(scores['maps']) == {'lpcam', 'cam', 'lpcam_f'}
-    for name in ('segmentor', 'classifier', 'seed', 'labels'):
+    for name in ('segmentor', 'classifier', 'labels', 'seed'):
         assert read_json(unbroken / name / 'stage.json')['finished']
     for name in ('classifier', 'segmentor'):  # each has a log of its own
         log, = (unbroken / name).glob('*/vis_data/scalars.json')
@@ -191,11 +192,11 @@ def test_changes_stop_the_stages_that_build_on_them(config, unbroken):
             unbroken))).stages
     }
     assert stages['classifier'].is_finished()
-    assert stages['seed'].is_finished()
     with pytest.raises(RuntimeError, match="'labels'.*model.test_cfg.bg_thr"):
         stages['labels'].is_finished()
-    with pytest.raises(RuntimeError, match='builds on has changed'):
-        stages['segmentor'].is_finished()
+    for name in ('seed', 'segmentor'):
+        with pytest.raises(RuntimeError, match='builds on has changed'):
+            stages[name].is_finished()
 
 
 def test_how_a_run_is_watched_changes_nothing(config, unbroken):
@@ -228,13 +229,26 @@ def test_inherited_settings(config, tmp_path):
     ({
         'a/b': dict(task='train', config='x.py')
     }, 'slash'),
-    (dict(seed=dict(task='val')), "must be 'train', 'test' or 'label'"),
+    (dict(seed=dict(task='val')), "'test', 'label' or 'score', but is 'val'"),
     (dict(seed=dict(task=None)), "stage 'seed' needs config and task"),
     (dict(more=dict(config='x.py')), "stage 'more' needs config and task"),
     (dict(labels=dict(test_dataloader=dict(num_workers=3))),
      'change label_dataloader and label_evaluator instead'),
-    (dict(seed=dict(load_from='stage://labels/x')),
+    (dict(labels=dict(load_from='stage://seed/x')),
      'must name one of the stages so far'),
+    (dict(seed=dict(maps=None)), "stage 'seed' needs `maps`"),
+    (dict(seed=dict(maps='classifier')),
+     r"'seed' takes the maps of 'classifier', which must .* \['labels'\]"),
+    (dict(seed=dict(after='classifier')),
+     r"'seed' takes the maps of 'labels', which must .*label': \[\]"),
+    (dict(classifier=dict(maps='labels')), "take maps, not 'train'"),
+    (dict(labels=dict(label_evaluator=dict(save_maps=False))),
+     'stores none: set stages.labels.label_evaluator.save_maps=True, or .* '
+     'stages.seed=None'),
+    (dict(seed=dict(test_dataloader=None)),
+     'no `test_dataloader`.*stages.seed=None'),
+    (dict(labels=dict(after='main')),
+     r"'labels' is to run after 'main', .*\['classifier', 'seed'\]"),
     ({
         '3': dict(task='train')
     }, 'there is no stage 3'),
@@ -260,15 +274,16 @@ def test_stages_by_name_and_by_number(config, tmp_path):
         'stages.0.train_cfg.max_epochs': 7,
         'stages.0.param_scheduler.1.end': 7,
         'stages.labels.model.test_cfg.bg_thr': .25,
-        'stages.2.label_evaluator.save_maps': True
+        'stages.1.label_evaluator.save_maps': False,
+        'stages.seed': None
     })
-    classifier, _, labels, _ = StagedRunner(config).stages
+    classifier, labels, _ = StagedRunner(config).stages
     assert classifier.cfg.train_cfg.max_epochs == 7
     assert classifier.cfg.param_scheduler[1].end == 7
     assert classifier.cfg.param_scheduler[0].type == 'LinearLR'
     assert labels.cfg.model.test_cfg.bg_thr == .25
     assert labels.cfg.test_evaluator == dict(
-        type='PseudoLabelWriter', out_dir='stage://labels', save_maps=True)
+        type='PseudoLabelWriter', out_dir='stage://labels', save_maps=False)
 
 
 def test_missing_checkpoint_is_named(config, tmp_path):
@@ -324,7 +339,9 @@ def test_report_shows_each_step(config, unbroken):
                                                   ROOT / 'tools/report.py')
     report = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(report)
-    panel, _ = report.draw(config.copy(), unbroken, num_images=2, bg_thrs=[])
+    config = config.copy()
+    stages = report.stages_of(config, unbroken)
+    panel, _ = report.draw(config, unbroken, stages, num_images=2, bg_thrs=[])
     columns = [panel[30:, x:x + 192] for x in range(0, panel.shape[1], 196)]
     assert len(columns) == 6
     photos = [
@@ -334,3 +351,117 @@ def test_report_shows_each_step(config, unbroken):
     assert min(abs(columns[0][:188] - photo).mean() for photo in photos) < 12
     for one, two in zip(columns, columns[1:]):
         assert (one != two).any()
+
+
+@pytest.fixture
+def with_more_stages(config, unbroken, tmp_path):
+    """The unbroken run, with two stages put between others."""
+    labels = config.stages.labels
+    config.stages.direct = dict(
+        after='labels',
+        task='test',
+        config='classifier',
+        title='not stored',
+        load_from=labels.load_from,
+        model=dict(
+            labels.model,
+            test_cfg=dict(labels.model.test_cfg, extra_map_types=['cam'])),
+        test_evaluator=dict(out_file='stage://direct/scores.json'))
+    config.stages.masks = dict(
+        after='seed',
+        task='label',
+        config='classifier',
+        maps='labels',
+        model=dict(test_cfg=dict(bg_thr=.7)))
+    config.train_dataloader.dataset.label_dir = 'stage://masks/masks'
+    work_dir = tmp_path / 'more'
+    for name in ('classifier', 'labels', 'seed'):
+        shutil.copytree(unbroken / name, work_dir / name)
+    return merged(config, work_dir=str(work_dir))
+
+
+def test_stages_between_others(with_more_stages):
+    """Scores of stored maps are those of the model that has made them."""
+    runner = StagedRunner(with_more_stages)
+    assert [stage.name for stage in runner.stages] == [
+        'classifier', 'labels', 'direct', 'seed', 'masks', 'segmentor'
+    ]
+    assert [stage.title for stage in runner.stages] == [
+        'classifier', 'pseudo label', 'not stored', 'seed', 'masks',
+        'segmentor'
+    ]
+    assert [stage.is_finished() for stage in runner.stages
+            ] == [True, True, False, True, False, False]
+    assert runner.train() is not None
+    work_dir = Path(with_more_stages.work_dir)
+    direct = read_json(work_dir / 'direct/scores.json')
+    stored = read_json(work_dir / 'seed/scores.json')
+    assert set(direct['maps']) == {'cam', 'lpcam'}
+    assert set(stored['maps']) == {'cam', 'lpcam', 'lpcam_f'}
+    stored['maps'].pop('lpcam_f')
+    assert direct == stored
+
+    masks = {
+        name: {
+            path.name: np.asarray(Image.open(path))
+            for path in (work_dir / name / 'masks').iterdir()
+        }
+        for name in ('labels', 'masks')
+    }
+    assert masks['labels'].keys() == masks['masks'].keys()
+    covered = {
+        name: sum((mask > 0).sum() for mask in found.values())
+        for name, found in masks.items()
+    }
+    assert 0 < covered['masks'] < covered['labels']
+    for name, mask in masks['masks'].items():  # only less foreground
+        assert ((mask == 0) | (mask == masks['labels'][name])).all()
+
+
+def test_a_report_walks_the_stages(with_more_stages, capsys):
+    report = runpy.run_path(str(ROOT / 'tools/report.py'))
+    work_dir = Path(with_more_stages.work_dir)
+    stages = report['stages_of'](with_more_stages, work_dir)
+    report['print_scores'](work_dir, stages)
+    printed = capsys.readouterr().out
+    for name in ('CAM', 'LPCAM-F', 'LPCAM'):
+        assert f' {name} seed, the training images ' in printed
+    assert 'not stored' not in printed and 'segmentor' not in printed
+    stages[2].title = 'one; two'
+    (work_dir / 'direct').mkdir()
+    scores = read_json(work_dir / 'seed/scores.json')
+    scores['maps'] = dict(
+        other=scores['maps']['lpcam'], cam=scores['maps']['cam'])
+    write_json(work_dir / 'direct/scores.json', scores)
+    report['print_scores'](work_dir, stages)
+    rows = [
+        line.split(',')[0].strip('| ')
+        for line in capsys.readouterr().out.splitlines() if ',' in line
+    ]
+    # in the order of the chain
+    assert rows == [
+        'CAM one; two', 'other one; two', 'CAM seed', 'LPCAM-F seed',
+        'LPCAM seed'
+    ]
+
+
+def test_scored_images_need_maps(config, parts, tmp_path):
+    """The scored split may be a part of the labelled one, but no more."""
+    lists = parts / 'ImageSets/Segmentation'
+    names = (lists / 'train.txt').read_text().split()
+    for name, chosen in (('few', names[:4]), ('most', names[3:])):
+        (tmp_path / f'{name}.txt').write_text('\n'.join(chosen) + '\n')
+    config.stages.seed.test_dataloader = dict(
+        dataset=dict(dataset=dict(ann_file=str(tmp_path / 'few.txt'))))
+    run_of(config, tmp_path / 'a')._check_datasets()
+    config.stages.labels.label_dataloader = dict(
+        dataset=dict(dataset=dict(ann_file=str(tmp_path / 'most.txt'))))
+    with pytest.raises(
+            ValueError,
+            match="stage 'seed': stage 'labels' makes no maps of 3 of 4 images"
+            ".*'train_00000', 'train_00001', 'train_00002'. The label_"):
+        run_of(config, tmp_path / 'b')._check_datasets()
+
+
+def run_of(cfg, work_dir):
+    return StagedRunner(merged(cfg, work_dir=str(work_dir)))

@@ -121,6 +121,38 @@ def test_maps_are_those_of_the_mask(tmp_path, tiny, map_type):
     assert torch.equal(maps.full(), predicted.activation.get(map_type))
 
 
+def test_extra_maps(tmp_path):
+    kinds = dict(save_maps=True, extra_map_types=('cam', 'lpcam_f'))
+    made = writer(tmp_path, **kinds)
+    made.open(SETTINGS, ['x/a'])
+    one = sample('x/a', MASK)
+    one['extra_maps'] = {
+        name: sample('x/a', MASK, seed=seed)['scale_maps']
+        for seed, name in enumerate(('cam', 'lpcam_f', 'other'), 1)
+    }
+    made.process(None, [one])
+    assert files(tmp_path) == [
+        'extra_maps/cam/x/a.npz', 'extra_maps/lpcam_f/x/a.npz',
+        'manifest.json', 'maps/x/a.npz', 'masks/x/a.png'
+    ]
+    for name in ('cam', 'lpcam_f'):
+        file = tmp_path / 'extra_maps' / name / 'x/a.npz'
+        assert torch.equal(
+            ActivationMaps.load(file).full(), one['extra_maps'][name].full())
+        assert made.missing() == []
+        file.write_bytes(file.read_bytes()[:50])
+        assert made.missing() == ['x/a']
+        assert writer(tmp_path, save_maps=True).is_written('x/a')
+        made.process(None, [one])
+    with pytest.raises(RuntimeError, match=r'settings \(extra_map_types\)'):
+        writer(tmp_path, save_maps=True).open(SETTINGS)
+    del one['extra_maps']['cam']
+    with pytest.raises(KeyError, match="no 'cam' maps: .*extra_map_types"):
+        made.process(None, [one])
+    with pytest.raises(ValueError, match='set save_maps=True'):
+        writer(tmp_path, extra_map_types=['cam'])
+
+
 def test_sub_folders(tmp_path):
     made = writer(tmp_path, save_maps=True)
     made.open(SETTINGS)
@@ -180,7 +212,7 @@ def test_manifest(tmp_path):
     content = json.loads(made.manifest_file.read_text())
     assert content == dict(
         complete=False,
-        settings=dict(SETTINGS, save_maps=True),
+        settings=dict(SETTINGS, save_maps=True, extra_map_types=[]),
         classes=list(META['classes']),
         num_masks=0)
     made.process(None, [sample('a', MASK), sample('x/b', MASK)])

@@ -146,7 +146,7 @@ def test_masks_score_and_validate(photos, make, tmp_path, size):
     assert not {*val} & {*train} and len(train) + len(val) == 10
 
     stages = stages_of(photos.config(), tmp_path / 'run')
-    assert list(stages) == ['classifier', 'seed', 'labels', 'segmentor']
+    assert list(stages) == ['classifier', 'labels', 'seed', 'segmentor']
     seed = build(stages['seed'].test_dataloader.dataset)
     assert {*seed.image_ids} == masked - {*val}
     check_files(seed)

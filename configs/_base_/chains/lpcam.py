@@ -1,19 +1,19 @@
-# Image labels -> classifier -> masks, on which the leaf config trains. It
-# names the config of the classifier in `stage_configs`.
+# Image labels -> classifier -> maps and masks, on which the leaf config
+# trains. It names the config of the classifier in `stage_configs`.
 runner_type = 'StagedRunner'
 stages = dict(
-    classifier=dict(task='train', config='classifier'),
-    seed=dict(
-        task='test',
-        config='classifier',
-        load_from='stage://classifier/last_checkpoint',
-        test_evaluator=dict(out_file='stage://seed/scores.json')),
+    classifier=dict(task='train', config='classifier', title='classifier'),
     labels=dict(
         task='label',
         config='classifier',
+        title='pseudo label',
         load_from='stage://classifier/last_checkpoint',
+        label_evaluator=dict(save_maps=True),
         model=dict(
             test_cfg=dict(
                 map_type='lpcam',  # or 'cam'
-                extra_map_types=(),
-                bg_thr=0.3))))  # LPCAM paper, Sec. 4.1
+                # for the scores of `seed`
+                extra_map_types=('cam', 'lpcam_f', 'lpcam'),
+                bg_thr=0.3))),  # LPCAM paper, Sec. 4.1
+    # scores the stored maps where there are true masks
+    seed=dict(task='score', config='classifier', title='seed', maps='labels'))

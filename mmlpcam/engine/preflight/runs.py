@@ -11,6 +11,8 @@ from mmengine.config import Config
 from mmengine.dist import all_gather_object
 from mmengine.registry import DefaultScope
 
+from mmlpcam.datasets import with_image_ids
+from mmlpcam.utils.names import listed
 from ..hooks import PrototypeBankHook
 from .common import LATER, named, texts
 from .data import (build_split, check_evaluator, same_classes, smallest_batch,
@@ -82,11 +84,15 @@ def _same_random_numbers() -> Iterator[None]:
 
 def _check_runs(runs: Sequence[Run]) -> None:
     classes: dict[str, tuple[str, ...] | None] = {}
+    written: dict[str, Sequence[str]] = {}
     for run in runs:
         with named(f'stage {run.name!r}' if run.name else ''), \
                 DefaultScope.overwrite_default_scope(
                     run.cfg.get('default_scope', 'mmseg')):
-            own = _check_run(run)
+            own, image_ids = _check_run(run)
+            written[run.name] = image_ids
+            if run.task == 'test':
+                _check_maps(run.cfg, image_ids, written)
             for text in texts([
                     run.cfg.get(f'{split}_dataloader')
                     for split in ('train', 'val', 'test')
@@ -101,8 +107,29 @@ def _check_runs(runs: Sequence[Run]) -> None:
             classes[run.name] = own
 
 
-def _check_run(run: Run) -> tuple[str, ...] | None:
-    """Check a run and return its classes."""
+def _check_maps(cfg: Config, image_ids: Sequence[str],
+                written: dict[str, Sequence[str]]) -> None:
+    """Check that an earlier stage makes maps of all images that need some.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    source = _stage_of(str(cfg.model.get('map_dir')))
+    if source not in written:
+        return
+    known = set(written[source])
+    lacking = [each for each in image_ids if each not in known]
+    if lacking:
+        raise ValueError(
+            f'stage {source!r} makes no maps of {len(lacking)} of '
+            f'{len(image_ids)} images whose maps are read here: '
+            f'{listed(lacking)}. The label_dataloader of that stage must hold '
+            'them all: add them, or leave them out of the test_dataloader (or '
+            'label_dataloader) here')
+
+
+def _check_run(run: Run) -> tuple[tuple[str, ...] | None, Sequence[str]]:
+    """Check a run; return its classes, and the ids of its test images."""
     cfg = copy.deepcopy(run.cfg)
     cfg._cfg_dict = _mark(cfg._cfg_dict)
     if _stage_of(str(run.cfg.get('load_from'))):
@@ -161,7 +188,13 @@ def _check_run(run: Run) -> tuple[str, ...] | None:
         with named('train_dataloader'):
             smallest = smallest_batch(splits['train'])
         model.check_training(smallest)
-    return classes
+    ids: Sequence[str] = ()
+    if run.task == 'test' and splits['test'].whole and (
+            cfg.test_cfg.get('type') == 'PseudoLabelLoop'
+            or cfg.model.get('map_dir')):
+        with named('test_dataloader'):
+            ids = with_image_ids(splits['test'].dataset).image_ids
+    return classes, ids
 
 
 def _stage_of(text: str) -> str | None:
