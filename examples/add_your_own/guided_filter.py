@@ -13,22 +13,21 @@ register_map_type(MapType('guided', 'guided filter', is_refined=True))
 @MODELS.register_module()
 class GuidedFilter(MapRefiner, TrainingFree):
     map_type = 'guided'
-    defaults = dict(bg_thr=0.3, radius=8, eps=1e-3)
 
     def refine(self, images, maps, data_samples):
         return [
-            replace(m, scales=[self.filter(i, m.full())], extent=m.size,
+            replace(m, scales=[guided(i, m.full())], extent=m.size,
                     source='guided') for i, m in zip(images, maps)
         ]  # yapf: disable
 
-    def filter(self, image, maps):
-        size = 2 * self.test_cfg['radius'] + 1
 
-        def mean(x):
-            return avg_pool2d(x, size, 1, size // 2, count_include_pad=False)
+def guided(image, maps, size=17, eps=1e-3):
+    gray = image.float().mean(0, keepdim=True) / 255
 
-        gray = image.float().mean(0, keepdim=True) / 255
-        slope = (mean(gray * maps) - mean(gray) * mean(maps)) / (
-            mean(gray**2) - mean(gray)**2 + self.test_cfg['eps'])
-        offset = mean(maps) - slope * mean(gray)
-        return (mean(slope) * gray + mean(offset)).clamp(min=0)
+    def mean(x):
+        return avg_pool2d(x, size, 1, size // 2, count_include_pad=False)
+
+    slope = (mean(gray * maps) - mean(gray) * mean(maps)) / (
+        mean(gray**2) - mean(gray)**2 + eps)
+    offset = mean(maps) - slope * mean(gray)
+    return (mean(slope) * gray + mean(offset)).clamp(min=0)

@@ -100,7 +100,7 @@ def test_images_that_were_resized(stored, tiny, voc_mini):
     made = tiny.build(map_type='cam')
     writer = PseudoLabelWriter(str(folder / 'small'), save_maps=True)
     writer.dataset_meta = dataset.metainfo
-    model = StoredMaps(str(folder / 'small' / 'maps'))
+    model = StoredMaps(map_dir=str(folder / 'small' / 'maps'))
     for sample in dataset:
         direct, = made.test_step(pseudo_collate([sample]))
         writer.process(None, [direct.to_dict()])

@@ -103,6 +103,6 @@ def test_log_that_is_damaged(log, tmp_path, line):
 def test_joint_run_that_is_under_way(log, tmp_path, capsys):
     with log.open('a') as file:
         file.write('{"mIo')
-    REPORT['print_scores'](tmp_path)
+    REPORT['print_scores'](tmp_path, [])
     assert '| segmentor, validation split | 20.50 |' in ' '.join(
         capsys.readouterr().out.split())
