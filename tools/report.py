@@ -121,9 +121,10 @@ def _score(line: str, default: float | None) -> float | None:
 
 
 @torch.no_grad()
-def draw(config: Config, work_dir: Path, stages: list[Stage], num_images: int,
+def draw(config: Config, work_dir: Path, num_images: int,
          bg_thrs: list[float]) -> tuple[np.ndarray, list[str]]:
     """Panel with one row per image, and what is wrong with the others."""
+    stages = stages_of(config, work_dir)
     if stages:
         cfg = chain_maps(stages)
         segmentor_dir = Path(stages[-1].work_dir)
@@ -281,12 +282,10 @@ def main() -> int:
     work_dir = Path(args.work_dir)
     out = Path(args.out or work_dir / 'panel.png')
     try:
-        stages = stages_of(config, work_dir)
-        panel, failed = draw(config, work_dir, stages, args.num_images,
-                             args.bg_thr)
+        panel, failed = draw(config, work_dir, args.num_images, args.bg_thr)
         write_picture(out, panel)
         print(f'picture: {out}')
-        print_scores(work_dir, stages)
+        print_scores(work_dir, stages_of(config, work_dir))
     except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1

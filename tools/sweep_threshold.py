@@ -52,7 +52,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'config', help='config whose test_dataloader loads true masks')
     parser.add_argument(
-        'map_dir', type=Path, help='folder of the stage, or maps/ in it')
+        'map_dir',
+        type=Path,
+        help='folder of the stage, or maps/ or extra_maps/TYPE in it')
     parser.add_argument(
         '--out',
         type=Path,

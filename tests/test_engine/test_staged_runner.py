@@ -339,9 +339,7 @@ def test_report_shows_each_step(config, unbroken):
                                                   ROOT / 'tools/report.py')
     report = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(report)
-    config = config.copy()
-    stages = report.stages_of(config, unbroken)
-    panel, _ = report.draw(config, unbroken, stages, num_images=2, bg_thrs=[])
+    panel, _ = report.draw(config.copy(), unbroken, num_images=2, bg_thrs=[])
     columns = [panel[30:, x:x + 192] for x in range(0, panel.shape[1], 196)]
     assert len(columns) == 6
     photos = [

@@ -338,7 +338,7 @@ def test_refinement_does_not_depend_on_the_processes(job):
     dist_train(job, *options, 3, *SHORT, short)
     folders = [job / 'irn' / name for name in ('ir_labels', 'labels')]
     before = [files(folder) for folder in (*folders, job / 'irn/refined')]
-    assert len(before[0]) == len(before[1]) == NUM_IMAGES + 2
+    assert len(before[0]) == len(before[1]) == NUM_IMAGES + 3
     for folder in (*folders, job / 'irn/refined'):
         shutil.rmtree(folder)
     dist_train(job, *options, 1, *SHORT, short)
