@@ -7,9 +7,9 @@ from .crf_tta import CRFTTAModel
 from .ir_labeler import IRLabeler
 from .irnet import DisplacementHead, EdgeHead, IRNet, StemResNet
 from .map_head import (MapHead, MapSettings, PrototypeHead, find_map_head,
-                       find_prototype_head)
-from .map_inference import (MAP_DEFAULTS, multi_scale_maps, predict_maps,
-                            set_map_prediction)
+                       find_prototype_head, label_vectors)
+from .map_inference import (MAP_DEFAULTS, image_labels, multi_scale_maps,
+                            predict_maps, set_map_prediction)
 from .map_refiner import MapReader, MapRefiner, TrainingFree
 from .mct_heads import MCTHead, MCTPatchHead
 from .mctransformer import MCTransformer
@@ -28,6 +28,6 @@ __all__ = [
     'MapRefiner', 'MapSettings', 'MultiScaleSegmentor', 'PointwiseNeck',
     'PretrainedInit', 'PrototypeBank', 'PrototypeHead', 'ReCAMHead',
     'StemResNet', 'StoredMaps', 'TrainingFree', 'find_map_head',
-    'find_prototype_head', 'multi_scale_maps', 'predict_maps',
-    'prediction_settings', 'set_map_prediction'
+    'find_prototype_head', 'image_labels', 'label_vectors', 'multi_scale_maps',
+    'predict_maps', 'prediction_settings', 'set_map_prediction'
 ]

@@ -12,6 +12,5 @@ model = dict(
         features_only=True,
         output_stride=16,
         out_indices=(3, 4),
-        pretrained=not weights,
-        checkpoint_path=weights),
+        pretrained_cfg_overlay=dict(file=weights) if weights else dict()),
     decode_head=dict(in_channels=352))
