@@ -7,14 +7,14 @@ the thresholds or of the images needs no new training.
 import argparse
 import os
 
-from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import get_state_dict
 from mmseg.registry import HOOKS
 
 from mmlpcam.engine import init_distributed, load_weights
-from mmlpcam.utils import check_writable, parse_run_args, write_checkpoint
+from mmlpcam.utils import (check_writable, parse_run_args, read_run_config,
+                           write_checkpoint)
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,10 +34,7 @@ def main() -> None:
     args = parse_args()
     out_dir = os.path.dirname(os.path.abspath(args.out))
     check_writable(out_dir)
-    cfg = Config.fromfile(args.config)
-    cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_run_config(args)
     hooks = [
         hook for hook in cfg.get('custom_hooks', [])
         if hook.type == 'PrototypeBankHook'

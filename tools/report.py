@@ -21,8 +21,8 @@ from torch.utils.data import Dataset
 
 from mmlpcam.engine import (Stage, StagedRunner, init_trained_model,
                             last_checkpoint)
-from mmlpcam.models import find_prototype_head
-from mmlpcam.structures import map_title, sort_map_types
+from mmlpcam.models import CAMSegmentor, find_map_head
+from mmlpcam.structures import find_map_type, map_title, sort_map_types
 from mmlpcam.utils import read_json, reading
 from mmlpcam.utils.masks import read_index_mask
 from mmlpcam.utils.photos import read_photo, write_picture
@@ -48,7 +48,7 @@ def parse_args() -> argparse.Namespace:
         type=float,
         nargs='+',
         default=[],
-        help='show the masks of LPCAM at these background scores too, to '
+        help='show the masks of these maps at these background scores too, to '
         'choose one by eye')
     parser.add_argument(
         '--out', help='picture to write; <work-dir>/panel.png if not given')
@@ -136,9 +136,7 @@ def draw(config: Config, work_dir: Path, num_images: int,
         segmentor_dir = work_dir
         made = [('pseudo label', work_dir / 'labels/masks')]
     classifier = init_trained_model(cfg, cfg.load_from, 'cpu')
-    if not find_prototype_head(classifier).bank.is_built:
-        raise ValueError(f'{cfg.load_from} has no prototypes yet: wait for '
-                         'the next checkpoint')
+    kinds = shown_maps(classifier)
     photos = build_dataset(cfg.label_dataloader)
     masks = true_masks(stages)
     shown = choose(photos, masks, num_images)
@@ -152,19 +150,18 @@ def draw(config: Config, work_dir: Path, num_images: int,
         photo = read_photo(photos.get_data_info(index)['img_path'])
         maps = classifier.test_step(pseudo_collate([photos[index]]))[0]
         image = photo[..., ::-1]
-        cells = [
-            ('image', image),
-            ('CAM', draw_map(image,
-                             maps.activation.cam.amax(0).numpy())),
-            ('LPCAM', draw_map(image,
-                               maps.activation.lpcam.amax(0).numpy())),
-        ]
+        cells = [('image', image),
+                 *((map_title(kind),
+                    draw_map(image,
+                             maps.activation.get(kind).amax(0).numpy()))
+                   for kind in kinds)]
 
         def add_mask(title: str, mask: np.ndarray) -> None:
             cells.append((title, draw_mask(image, mask, palette)))
 
         for bg_thr in bg_thrs:
-            add_mask(f'LPCAM, bg_thr={bg_thr:g}', lpcam_mask(maps, bg_thr))
+            add_mask(f'{map_title(kinds[-1])}, bg_thr={bg_thr:g}',
+                     mask_of(maps, kinds[-1], bg_thr))
         for title, folder in made:
             add_mask(title, read_index_mask(folder / f'{name}.png'))
         if segmentor is not None:
@@ -194,6 +191,21 @@ def draw(config: Config, work_dir: Path, num_images: int,
     return np.concatenate([panel, legend]), failed
 
 
+def shown_maps(model: CAMSegmentor) -> list[str]:
+    """Let a model make the maps to show, and return what they are called.
+
+    They are those that tell foreground from context, where there are
+    prototypes, and those of the masks.
+    """
+    head, chosen = find_map_head(model), model.test_cfg['map_type']
+    split = getattr(head, 'split_map_type', chosen)
+    if find_map_type(chosen).needs_bank and not head.bank.is_built:
+        raise ValueError('the checkpoint has no prototypes yet: wait for the '
+                         'next one')
+    model.test_cfg['extra_map_types'] = (split, )
+    return list(dict.fromkeys((split, chosen)))
+
+
 def chain_maps(stages: list[Stage]) -> Config:
     """Return the config that makes the maps of a chain, with its checkpoint.
 
@@ -204,9 +216,7 @@ def chain_maps(stages: list[Stage]) -> Config:
     if maker is None:
         raise ValueError("no stage has task='label', which makes the maps and "
                          'masks to show')
-    cfg = maker.resolved_cfg()
-    cfg.model.test_cfg.extra_map_types = ('cam', 'lpcam')
-    return cfg
+    return maker.resolved_cfg()
 
 
 def joint_maps(config: Config, work_dir: Path) -> Config:
@@ -230,8 +240,9 @@ def joint_maps(config: Config, work_dir: Path) -> Config:
     cfg = copy.deepcopy(config)
     cfg.load_from = checkpoint
     cfg.model.type = 'CAMSegmentor'
-    cfg.model.test_cfg = dict(extra_map_types=('cam', 'lpcam'))
-    cfg.label_dataloader = dict(dataset=hooks[0].labels.dataset)
+    labels = hooks[0].labels
+    cfg.model.test_cfg = dict(map_type=labels.get('map_type', 'lpcam'))
+    cfg.label_dataloader = dict(dataset=labels.dataset)
     return cfg
 
 
@@ -267,9 +278,9 @@ def is_finished(stage_dir: Path) -> bool:
     return state_file.exists() and read_json(state_file)['finished']
 
 
-def lpcam_mask(maps: SegDataSample, bg_thr: float) -> np.ndarray:
-    """Return the mask (H, W) that LPCAM gives at a background score."""
-    score, winner = maps.activation.lpcam.max(0)
+def mask_of(maps: SegDataSample, kind: str, bg_thr: float) -> np.ndarray:
+    """Return the mask (H, W) that maps give at a background score."""
+    score, winner = maps.activation.get(kind).max(0)
     values = torch.tensor(maps.img_labels) + 1
     return torch.where(score > bg_thr, values[winner], 0).numpy()
 

@@ -2,11 +2,10 @@
 import argparse
 from pathlib import Path
 
-from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmlpcam.engine import check_datasets, drop_training, init_distributed
-from mmlpcam.utils import parse_run_args
+from mmlpcam.utils import parse_run_args, read_run_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,12 +39,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    cfg = Config.fromfile(args.config)
-    cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(
-        Path('work_dirs') / Path(args.config).stem)
+    cfg = read_run_config(args)
     cfg.load_from = args.checkpoint
     cfg.resume = False
     if args.show or args.show_dir:

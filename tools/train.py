@@ -1,14 +1,12 @@
 """Train: all stages of a chain, or one model."""
 import argparse
-from pathlib import Path
 
-from mmengine.config import Config
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
 from mmlpcam.engine import (Run, init_amp, init_distributed, last_checkpoint,
                             preflight, run_lock, use_amp)
-from mmlpcam.utils import parse_run_args
+from mmlpcam.utils import parse_run_args, read_run_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,12 +34,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    cfg = Config.fromfile(args.config)
-    cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(
-        Path('work_dirs') / Path(args.config).stem)
+    cfg = read_run_config(args)
     if args.amp:
         use_amp(cfg)
     cfg.resume = args.resume

@@ -156,11 +156,10 @@ def write_aug_masks(voc_dir: str | Path,
         voc_dir (str | Path): Folder ``VOCdevkit/VOC2012``.
         sbd_dir (str | Path): Folder ``benchmark_RELEASE/dataset``.
         splits (dict[str, list[str]]): See :func:`read_splits`.
-        overwrite (bool): Whether to make masks anew that are there already.
-            Defaults to False.
-        nproc (int): Number of processes. Defaults to 1.
-        track (Callable, optional): Shows progress, see
-            :func:`~mmlpcam.utils.parallel.parallel_map`. Defaults to None.
+        overwrite (bool): Whether to make masks again that are there.
+        nproc (int): Number of processes.
+        track (Callable, optional): See
+            :func:`~mmlpcam.utils.parallel.parallel_map`.
 
     Returns:
         int: Number of masks written.

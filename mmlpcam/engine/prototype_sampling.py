@@ -19,12 +19,6 @@ def draw_images(labels: Sequence[Sequence[int]], num_classes: int,
     Args:
         labels (Sequence[Sequence[int]]): Foreground classes of each image.
         num_classes (int): Number of foreground classes.
-        scales (Sequence[float], optional): Scales of the maps that tell
-            foreground from context. Defaults to None: those of the head.
-        flip (bool, optional): Whether these fuse mirror images. Defaults to
-            None: as the head has it.
-        stride (int, optional): Stride of the features, to be checked.
-            Defaults to None: that of the head.
         images_per_class (int, optional): Draws per class, with replacement;
             None takes every image of the class once.
         seed (int): Seed of the draws.

@@ -62,6 +62,8 @@ class IRNet(MapRefiner, EncoderDecoder):
 
     - bg_thr (float): Score of the background plane, in [0, 1]: 0.25 in IRN,
       0.35 in LPCAM. Defaults to 0.25.
+    - power (float): Power of the maps before the walk: 1 in IRN, 1.3 on maps
+      of AMN. Defaults to 1.
     - radius (int), beta (float), num_steps (int), average (bool): See
       :func:`~mmlpcam.ops.random_walk`. Default to 5, 10, 256 and False.
 
@@ -77,7 +79,12 @@ class IRNet(MapRefiner, EncoderDecoder):
 
     map_type = 'irn'
     defaults = dict(
-        bg_thr=0.25, radius=5, beta=10., num_steps=256, average=False)
+        bg_thr=0.25,
+        power=1.,
+        radius=5,
+        beta=10.,
+        num_steps=256,
+        average=False)
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -128,13 +135,16 @@ class IRNet(MapRefiner, EncoderDecoder):
         Returns:
             list[ActivationMaps]: N walked maps, on the device of the images.
         """
-        walk = {k: v for k, v in self.test_cfg.items() if k != 'bg_thr'}
+        walk = dict(self.test_cfg)
+        power = walk.pop('power')
+        del walk['bg_thr']  # of the mask
         kind = find_map_type(self.map_type)
         stride = self.decode_head.out_stride
         refined = []
         for seeds, edge, sample in zip(maps, self.boundaries(images),
                                        data_samples):
-            walked = random_walk(seeds.strided(stride).to(edge), edge, **walk)
+            walked = random_walk(
+                seeds.strided(stride).to(edge)**power, edge, **walk)
             sample.set_data(dict(edge=PixelData(data=edge[None])))
             refined.append(
                 ActivationMaps(

@@ -137,11 +137,11 @@ class MapHead(BaseDecodeHead):
         super().__init__(
             in_channels,
             in_channels,
+            init_cfg=init_cfg,
+            in_index=in_index,
             num_classes=num_classes,
             out_channels=num_classes,
-            dropout_ratio=0,
-            in_index=in_index,
-            init_cfg=init_cfg)
+            dropout_ratio=0)
         del self.conv_seg  # of BaseDecodeHead, whose classes are pixels'
         self.settings = settings
         self.loss_weight = loss_weight

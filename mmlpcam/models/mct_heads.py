@@ -23,10 +23,27 @@ register_map_type(
     MapType('mct_lpcam', 'MCTformer + LPCAM', needs_bank=True, **_FUSED))
 
 
-class _ClassTokens:
-    """What the heads of both versions read from :class:`MCTransformer`."""
+class ClassTokenHead:
+    """What the heads of both versions do with :class:`MCTransformer`.
 
-    use_affinity: bool
+    Args:
+        *args: See :class:`~mmlpcam.models.MapHead`.
+        use_affinity (bool): Whether maps are refined with the attention
+            between patches. Defaults to True.
+        rounding (str): See :class:`~mmlpcam.models.MapSettings`. Defaults to
+            'floor'.
+        scales (Sequence[float]): The same. Defaults to (1.0, ).
+        **kwargs: See :class:`~mmlpcam.models.MapHead`.
+    """
+
+    def __init__(self,
+                 *args,
+                 use_affinity: bool = True,
+                 rounding: str = 'floor',
+                 scales: Sequence[float] = (1.0, ),
+                 **kwargs) -> None:
+        super().__init__(*args, rounding=rounding, scales=scales, **kwargs)
+        self.use_affinity = use_affinity
 
     def classify(self, feats: Sequence[Tensor]) -> Tensor:
         """Classify whole images by their class tokens.
@@ -55,31 +72,17 @@ class _ClassTokens:
 
 
 @MODELS.register_module()
-class MCTHead(_ClassTokens, MapHead):
+class MCTHead(ClassTokenHead, MapHead):
     """Head of MCTformer V1: class tokens alone.
 
     Map type 'mct': attention from class tokens to patches.
 
     Args:
-        *args: See :class:`~mmlpcam.models.map_head.MapHead`.
-        use_affinity (bool): Whether maps are refined with the attention
-            between patches. Defaults to True.
-        rounding (str): See :class:`~mmlpcam.models.map_head.MapSettings`.
-            Defaults to 'floor'.
-        scales (Sequence[float]): The same. Defaults to (1.0, ).
-        **kwargs: See :class:`~mmlpcam.models.map_head.MapHead`.
+        *args: See :class:`ClassTokenHead`.
+        **kwargs: The same.
     """
 
     map_types = ('mct', )
-
-    def __init__(self,
-                 *args,
-                 use_affinity: bool = True,
-                 rounding: str = 'floor',
-                 scales: Sequence[float] = (1.0, ),
-                 **kwargs) -> None:
-        super().__init__(*args, rounding=rounding, scales=scales, **kwargs)
-        self.use_affinity = use_affinity
 
     def maps(self, feats: Sequence[Tensor], map_type: str,
              classes: Sequence[int], *, flip: bool) -> Tensor:
@@ -89,7 +92,7 @@ class MCTHead(_ClassTokens, MapHead):
 
 
 @MODELS.register_module()
-class MCTPatchHead(_ClassTokens, PrototypeHead):
+class MCTPatchHead(ClassTokenHead, PrototypeHead):
     """Head of MCTformer V2: class tokens, and PatchCAM on patch tokens.
 
     Map types:
@@ -107,27 +110,17 @@ class MCTPatchHead(_ClassTokens, PrototypeHead):
     features.
 
     Args:
-        *args: See :class:`~mmlpcam.models.map_head.PrototypeHead`.
-        use_affinity (bool): Whether maps are refined with the attention
-            between patches. Defaults to True.
-        rounding (str): See :class:`~mmlpcam.models.map_head.MapSettings`.
-            Defaults to 'floor'.
-        scales (Sequence[float]): The same. Defaults to (1.0, ).
-        **kwargs: See :class:`~mmlpcam.models.map_head.PrototypeHead`.
+        *args: See :class:`ClassTokenHead`, and
+            :class:`~mmlpcam.models.PrototypeHead` for `num_clusters`.
+        **kwargs: The same.
     """
 
     map_types = ('patchcam', 'patchcam_pa', 'mct', 'mct_patchcam',
                  'mct_lpcam_f', 'mct_lpcam')
     split_map_type = 'patchcam'
 
-    def __init__(self,
-                 *args,
-                 use_affinity: bool = True,
-                 rounding: str = 'floor',
-                 scales: Sequence[float] = (1.0, ),
-                 **kwargs) -> None:
-        super().__init__(*args, rounding=rounding, scales=scales, **kwargs)
-        self.use_affinity = use_affinity
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
         self.conv_seg = nn.Conv2d(
             self.in_channels, self.num_classes - 1, 3, padding=1)
 

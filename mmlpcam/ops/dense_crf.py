@@ -138,11 +138,9 @@ class DenseCRF:
         """Refine a label map, as IRN does for its confident labels.
 
         Args:
-            labels (np.ndarray): Label map of shape (H, W), any integer type,
-                values in [0, num_labels).
-            num_labels (int): Number of labels L.
-            gt_prob (float): Probability that a label is right, in (0, 1).
-                Defaults to 0.7.
+            labels (np.ndarray): See :func:`label_unary`.
+            num_labels (int): The same.
+            gt_prob (float): The same.
 
         Returns:
             np.ndarray: Refined label map of shape (H, W), same type. With

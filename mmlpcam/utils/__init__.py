@@ -1,7 +1,7 @@
 """Small helpers that more than one sub-package needs."""
 from .checkpoints import read_checkpoint, weights_of, write_checkpoint
 from .classes import read_classes
-from .cli import parse_run_args
+from .cli import parse_run_args, read_run_config
 from .files import (atomic_path, check_no_stage, check_writable, is_whole,
                     read_json, reading, write_bytes, write_json)
 from .ranks import on_main_process
@@ -9,7 +9,7 @@ from .shipped_configs import config_path
 
 __all__ = [
     'atomic_path', 'check_no_stage', 'check_writable', 'config_path',
-    'is_whole', 'on_main_process', 'parse_run_args', 'read_checkpoint',
-    'read_classes', 'read_json', 'reading', 'weights_of', 'write_bytes',
-    'write_checkpoint', 'write_json'
+    'is_whole', 'on_main_process', 'parse_run_args', 'read_run_config',
+    'read_checkpoint', 'read_classes', 'read_json', 'reading', 'weights_of',
+    'write_bytes', 'write_checkpoint', 'write_json'
 ]

@@ -1,8 +1,9 @@
 """Command lines of the tools."""
 import argparse
 import os
+from pathlib import Path
 
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 
 
 def parse_run_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -41,3 +42,24 @@ def parse_run_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
             'Add --launcher pytorch')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
+
+
+def read_run_config(args: argparse.Namespace) -> Config:
+    """Read the config of a run.
+
+    Args:
+        args (argparse.Namespace): Arguments of a tool: ``config``, and where
+            it has them ``cfg_options``, ``launcher`` and ``work_dir``.
+
+    Returns:
+        Config: With the overrides; ``work_dir`` is ``work_dirs/<config
+        name>`` where neither the arguments nor the config name one.
+    """
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.launcher = getattr(args, 'launcher', 'none')
+    cfg.work_dir = getattr(args, 'work_dir',
+                           None) or cfg.get('work_dir') or str(
+                               Path('work_dirs') / Path(args.config).stem)
+    return cfg

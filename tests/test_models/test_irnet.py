@@ -639,9 +639,9 @@ def test_prediction_can_be_stored(stored, tmp_path):
 def test_defaults():
     model = build()
     assert dict(model.test_cfg) == dict(
-        bg_thr=.25, radius=5, beta=10., num_steps=256, average=False)
+        bg_thr=.25, power=1., radius=5, beta=10., num_steps=256, average=False)
     assert dict(build(test_cfg=dict(bg_thr=.35)).test_cfg) == dict(
-        bg_thr=.35, radius=5, beta=10., num_steps=256, average=False)
+        bg_thr=.35, power=1., radius=5, beta=10., num_steps=256, average=False)
 
 
 def test_settings_reach_the_walk(stored, monkeypatch):
@@ -658,6 +658,20 @@ def test_settings_reach_the_walk(stored, monkeypatch):
         dict(radius=3, beta=2., num_steps=7, average=True),
         dict(radius=5, beta=10., num_steps=256, average=False)
     ]
+
+
+def test_power_of_the_maps(stored, monkeypatch):
+    walked = []
+
+    def walk(maps, edge, **kwargs):
+        walked.append(maps)
+        return maps
+
+    monkeypatch.setattr('mmlpcam.models.irnet.random_walk', walk)
+    for power in (1., 1.3):
+        predict(stored, (0, 2), power=power)
+    torch.testing.assert_close(walked[1], walked[0]**1.3)
+    assert walked[0].max() == 1 and not torch.equal(*walked)
 
 
 def test_unknown_test_cfg():

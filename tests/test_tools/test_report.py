@@ -16,7 +16,7 @@ def test_masks_at_other_thresholds():
     sample = SegDataSample(metainfo=dict(img_labels=(0, 2)))
     sample.activation = PixelData(lpcam=maps)
     masks = {
-        bg_thr: REPORT['lpcam_mask'](sample, bg_thr).tolist()
+        bg_thr: REPORT['mask_of'](sample, 'lpcam', bg_thr).tolist()
         for bg_thr in (0., .5, .7, 1.)
     }
     # equality is background, as in all masks of maps
