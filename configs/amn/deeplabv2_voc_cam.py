@@ -1,0 +1,6 @@
+# CAM as the first stage of AMN, as in its paper.
+_base_ = './deeplabv2_voc.py'
+
+stages = dict(
+    maps=dict(model=dict(test_cfg=dict(map_type='cam', bg_thr=0.15))),
+    ir_labels=dict(model=dict(test_cfg=dict(fg_thr=0.3, bg_thr=0.05))))
