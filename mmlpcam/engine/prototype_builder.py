@@ -26,7 +26,7 @@ from mmlpcam.utils.parallel import track_on_terminal
 from .prototype_sampling import (MAX_REPEATS, draw_images, point_keys,
                                  share_features, subsample)
 
-_SIDES = ('fg', 'bg')
+_SIDES = ('class', 'context')
 
 
 class _Points(NamedTuple):
@@ -277,18 +277,20 @@ class PrototypeBuilder:
         ])
         without = dict(prototypes=[], context=[])
         for label, name in enumerate(classes):
-            fg, num_fg = self._cluster(head, points.pop((label, 'fg'), None))
-            bg, num_bg = self._cluster(head, points.pop((label, 'bg'), None))
-            kept = fg[select_class_prototypes(
-                head.class_scores(fg)[:, label], self.mu_f)]
-            context = bg[select_context_prototypes(
-                head.class_scores(bg)[:, label], self.mu_b, self.mu_b_low)]
+            centers, number = self._cluster(head,
+                                            points.pop((label, 'class'), None))
+            kept = centers[select_class_prototypes(
+                head.class_scores(centers)[:, label], self.mu_f)]
+            others, num_others = self._cluster(
+                head, points.pop((label, 'context'), None))
+            context = others[select_context_prototypes(
+                head.class_scores(others)[:, label], self.mu_b, self.mu_b_low)]
             head.bank.set_class(label, kept, context, momentum)
             table.add_row([
-                name, num_fg,
-                len(fg),
-                len(kept), num_bg,
-                len(bg),
+                name, number,
+                len(centers),
+                len(kept), num_others,
+                len(others),
                 len(context)
             ])
             if not len(kept):

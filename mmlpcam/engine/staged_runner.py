@@ -118,16 +118,16 @@ class StagedRunner:
         for number, stage in enumerate(self.stages, 1):
             title = f'stage {number}/{len(self.stages)} {stage.name!r}'
             if stage.is_finished():
-                _say(f'{title} is finished: skipped ({stage.work_dir})')
+                _announce(f'{title} is finished: skipped ({stage.work_dir})')
                 continue
-            _say(f'{title} starts in {stage.work_dir}')
+            _announce(f'{title} starts in {stage.work_dir}')
             model = None  # frees the memory of the stage before
             model = stage.run()
             self._contents.forget_datasets()
-            _say(f'{title} is done')
+            _announce(f'{title} is done')
         if model is None:
-            _say(f'nothing to do: all stages in {self.cfg.work_dir} are '
-                 'finished')
+            _announce(f'nothing to do: all stages in {self.cfg.work_dir} are '
+                      'finished')
         return model
 
     def _load_stages(self) -> list[Stage]:
@@ -175,5 +175,5 @@ class StagedRunner:
         ])
 
 
-def _say(message: str) -> None:
+def _announce(message: str) -> None:
     print_log(message, logger='current', level=logging.INFO)

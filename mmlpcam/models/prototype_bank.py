@@ -71,15 +71,16 @@ class PrototypeBank(nn.Module):
                 ones is kept.
 
         Raises:
-            ValueError: If there are more prototypes than room, or their
-                channels differ from the bank's.
+            ValueError: If there are more than `num_clusters` prototypes, or
+                their channels differ from the bank's.
         """
-        room, channels = self.class_prototypes.shape[1:]
+        num_clusters, channels = self.class_prototypes.shape[1:]
         for rows in (class_prototypes, context_prototypes):
-            if rows.ndim != 2 or rows.shape[1] != channels or len(rows) > room:
+            if rows.ndim != 2 or rows.shape[1] != channels or len(
+                    rows) > num_clusters:
                 raise ValueError(
-                    f'the bank takes up to {room} prototypes of {channels} '
-                    f'channels per class and side, but got '
+                    f'the bank takes up to {num_clusters} prototypes of '
+                    f'{channels} channels per class and side, but got '
                     f'{tuple(rows.shape)} for class {label}: set the '
                     'num_clusters of the head to the number of clusters')
         for side, rows in zip(_SIDES, (class_prototypes, context_prototypes)):
@@ -93,7 +94,8 @@ class PrototypeBank(nn.Module):
             direction.lerp_(new, momentum if valid.any() else 1.)
             prototypes.zero_()
             prototypes[:len(rows)] = rows
-            valid.copy_(torch.arange(room, device=valid.device) < len(rows))
+            valid.copy_(
+                torch.arange(num_clusters, device=valid.device) < len(rows))
 
     def directions(self, with_context: bool = True) -> Tensor:
         """Return the rows for :func:`mmlpcam.ops.activation_maps`.
@@ -111,6 +113,6 @@ class PrototypeBank(nn.Module):
 
     def extra_repr(self) -> str:
         """Show sizes when printed."""
-        classes, room, channels = self.class_prototypes.shape
-        return (f'num_classes={classes}, num_clusters={room}, '
+        classes, num_clusters, channels = self.class_prototypes.shape
+        return (f'num_classes={classes}, num_clusters={num_clusters}, '
                 f'channels={channels}')

@@ -101,7 +101,7 @@ def weights_of(checkpoint: Any,
     }
 
 
-def safe_globals() -> list[Callable | tuple[Callable, str]]:
+def mmengine_globals() -> list[Callable | tuple[Callable, str]]:
     """Return what a checkpoint of MMEngine names besides tensors.
 
     Returns:
@@ -148,7 +148,7 @@ def _statistic(owner: type, name: str) -> Callable:
 def _load(file: BinaryIO, name: str, map_location: Any) -> Any:
     _check_sums(file, name)
     try:
-        with torch.serialization.safe_globals(safe_globals()):
+        with torch.serialization.safe_globals(mmengine_globals()):
             content = torch.load(
                 file, map_location=map_location, weights_only=True)
     except torch.OutOfMemoryError:

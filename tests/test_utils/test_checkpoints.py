@@ -14,7 +14,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from mmseg.registry import MODELS
 
 from mmlpcam.utils import read_checkpoint
-from mmlpcam.utils.checkpoints import TRUST_VARIABLE, safe_globals
+from mmlpcam.utils.checkpoints import TRUST_VARIABLE, mmengine_globals
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_importing_the_package_is_enough(checkpoint, recwarn):
 
 
 def test_nothing_else_is_needed(checkpoint):
-    with torch.serialization.safe_globals(safe_globals()):
+    with torch.serialization.safe_globals(mmengine_globals()):
         check(torch.load(checkpoint, weights_only=True))
 
 
@@ -65,7 +65,7 @@ def test_files_of_the_other_numpy(checkpoint, tmp_path):
             content = source.read(name)
             assert (ours in content) == name.endswith('data.pkl')
             target.writestr(name, content.replace(ours, theirs))
-    with torch.serialization.safe_globals(safe_globals()):
+    with torch.serialization.safe_globals(mmengine_globals()):
         check(torch.load(other, weights_only=True))
 
 
@@ -85,7 +85,7 @@ class Reach:
 def test_a_file_cannot_reach_further(tmp_path, owner, name):
     path = tmp_path / 'evil.pth'
     torch.save(Reach(owner, name), path)
-    with torch.serialization.safe_globals(safe_globals()), pytest.raises(
+    with torch.serialization.safe_globals(mmengine_globals()), pytest.raises(
             pickle.UnpicklingError, match='may refer to min, max'):
         torch.load(path, weights_only=True)
 
