@@ -16,7 +16,8 @@ from prettytable import PrettyTable
 
 from mmlpcam.converters.label_source_args import (build_source,
                                                   describe_sources,
-                                                  label_source_parser)
+                                                  label_source_parser,
+                                                  source_cfg)
 from mmlpcam.converters.photo_project import SEGMENTOR_TRAINING, config_files
 from mmlpcam.datasets import (BACKGROUND_NAMES, CSVLabels, ImageFinder, Labels,
                               MaskLabels, PhotoFolderDataset,
@@ -35,9 +36,9 @@ label sources, of which those in brackets are options:
 examples:
   tools/new_project.py photos tags.csv my_project
   tools/new_project.py photos my_project --classes cat dog \\
-      --source type=FolderLabels
+      --source FolderLabels
   PYTHONPATH=. tools/new_project.py photos my_project --classes cat dog \\
-      --source type=MyLabels --custom-imports my_labels
+      --source MyLabels --custom-imports my_labels
 """
 
 
@@ -99,12 +100,12 @@ def parse_args() -> argparse.Namespace:
     if bool(args.tags) == bool(args.source):
         parser.error('give either a table of tags or --source: '
                      'PHOTOS TAGS PROJECT_DIR, or '
-                     'PHOTOS PROJECT_DIR --source type=NAME ...')
+                     'PHOTOS PROJECT_DIR --source NAME ...')
     if args.source and not args.classes:
         parser.error('--source needs --classes, the names that it knows')
     if args.source and (args.delimiter or args.sep or args.layout):
         parser.error('--delimiter, --sep and --layout are for a table of '
-                     'tags: give options of a source behind --source')
+                     'tags: give options of a source behind --source-options')
     if args.train_on_masks and not args.masks:
         parser.error('--train-on-masks needs --masks')
     if not 0 < args.val_fraction < 1:
@@ -176,17 +177,18 @@ def check_strangers(table: TagTable, photos: dict[str, str],
 def read_source(args: argparse.Namespace,
                 photos: dict[str, str]) -> tuple[dict, Labels, list[str]]:
     """Return the config of the source, the labels, and classes."""
-    source = build_source(args.source)
-    if '{{' in str(args.source):
-        raise ValueError('an option of --source holds {{, which MMEngine '
+    cfg = source_cfg(args)
+    source = build_source(cfg)
+    if '{{' in str(cfg):
+        raise ValueError('--source-options hold {{, which MMEngine '
                          'replaces in configs: rename what it names')
     check_classes(args.classes, set(), '--classes')
-    for key, value in args.source.items():
+    for key, value in args.source_options.items():
         path = Path(str(value))
         if path.exists() and not path.is_absolute():
-            warn(f'{key}={value} of --source starts at the current folder, '
-                 'and so must training: better give the absolute path')
-    return args.source, load_labels(source, photos, args.classes), args.classes
+            warn(f'{key}={value} of --source-options starts at the current '
+                 'folder, and so must training: better give the absolute path')
+    return cfg, load_labels(source, photos, args.classes), args.classes
 
 
 def warn_of_constant(labels: Labels, classes: list[str]) -> None:

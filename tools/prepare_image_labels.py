@@ -15,7 +15,8 @@ from prettytable import PrettyTable
 
 from mmlpcam.converters.label_source_args import (build_source,
                                                   describe_sources,
-                                                  label_source_parser)
+                                                  label_source_parser,
+                                                  source_cfg)
 from mmlpcam.datasets import (BACKGROUND_NAMES, ImageLabelDataset, JSONLabels,
                               PhotoFolderDataset)
 from mmlpcam.utils import atomic_path, write_json
@@ -28,24 +29,24 @@ sources, of which those in brackets are options:
 examples:
   PASCAL VOC, objects marked as difficult left out:
     tools/prepare_image_labels.py \\
-        --source type=VOCXMLLabels ann_dir=$VOC/Annotations \\
+        --source VOCXMLLabels --source-options ann_dir=$VOC/Annotations \\
         with_difficult=False \\
         --dataset PascalVOCDataset --img-dir $VOC/JPEGImages \\
         --ann-file $VOC/ImageSets/Segmentation/train_aug.txt --out labels.json
 
   the cls_labels.npy of an official code:
     tools/prepare_image_labels.py \\
-        --source type=NPYLabels npy_file=cls_labels.npy \\
+        --source NPYLabels --source-options npy_file=cls_labels.npy \\
         --dataset PascalVOCDataset --img-dir $VOC/JPEGImages \\
         --ann-file $VOC/ImageSets/Segmentation/train_aug.txt --out labels.json
 
   a folder per class:
-    tools/prepare_image_labels.py --source type=FolderLabels \\
+    tools/prepare_image_labels.py --source FolderLabels \\
         --classes cat dog "guinea pig" --img-dir photos --out labels.json
 
   a source of your own, in my_labels.py of the current folder:
     PYTHONPATH=. tools/prepare_image_labels.py --custom-imports my_labels \\
-        --source type=MyLabels --classes cat dog --img-dir photos \\
+        --source MyLabels --classes cat dog --img-dir photos \\
         --out labels.json
 
 use of the file, in a config:
@@ -106,7 +107,7 @@ def read_labels(args: argparse.Namespace) -> ImageLabelDataset:
             dict(img_path=args.img_dir),
             ann_file=args.ann_file,
             metainfo=dict(classes=class_names(args.dataset, args.classes)),
-            lazy_init=True), build_source(args.source))
+            lazy_init=True), build_source(source_cfg(args)))
 
 
 def write_labels(path: str, dataset: ImageLabelDataset) -> None:

@@ -12,7 +12,7 @@ from mmlpcam.datasets import ImageLabelSource
 
 
 def label_source_parser(required: bool = False) -> argparse.ArgumentParser:
-    """Make a parent parser with ``--source`` and ``--custom-imports``.
+    """Make a parent parser with ``--source`` and what belongs to it.
 
     The modules after ``--custom-imports`` on the command line are imported
     here, so that what they register is there for help and checks.
@@ -39,14 +39,27 @@ def label_source_parser(required: bool = False) -> argparse.ArgumentParser:
             parser.error(f'--custom-imports {name}: {error}. The folder of '
                          'the module must be in PYTHONPATH')
     parser.add_argument(
-        '--source',
+        '--source', required=required, help='label source, see below')
+    parser.add_argument(
+        '--source-options',
         nargs='+',
-        required=required,
+        default={},
         action=DictAction,
         metavar='KEY=VALUE',
-        help='label source as in a config, type=NAME and its options, see '
-        'below')
+        help='its options, see below')
     return parser
+
+
+def source_cfg(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the label source of a command line as a config has it.
+
+    Args:
+        args (argparse.Namespace): Of :func:`label_source_parser`.
+
+    Returns:
+        dict[str, Any]: 'type' and its options.
+    """
+    return dict(type=args.source, **args.source_options)
 
 
 def describe_sources() -> str:
@@ -55,7 +68,7 @@ def describe_sources() -> str:
     Returns:
         str: Names and options.
     """
-    return '\n'.join(f'  type={name} {_takes(source)}'
+    return '\n'.join(f'  {name} {_takes(source)}'
                      for name, source in registered_sources().items())
 
 
@@ -76,7 +89,7 @@ def build_source(cfg: dict[str, Any]) -> ImageLabelSource:
     """Build the label source of a command line.
 
     Args:
-        cfg (dict[str, Any]): What follows ``--source``.
+        cfg (dict[str, Any]): Of :func:`source_cfg`.
 
     Returns:
         ImageLabelSource: The source.
@@ -91,14 +104,15 @@ def build_source(cfg: dict[str, Any]) -> ImageLabelSource:
     if name not in sources:
         near = difflib.get_close_matches(str(name), sources) or list(sources)
         raise ValueError(
-            f'--source: expected type=NAME of a label source, but got '
-            f'type={name}. Registered are: {", ".join(near)}. Import sources '
-            'of your own with --custom-imports')
+            f'--source: expected a label source, but got {name}. Registered '
+            f'are: {", ".join(near)}. Import sources of your own with '
+            '--custom-imports')
     try:
         _signature(sources[name]).bind(**options)
     except TypeError as error:
-        given = ' '.join(f'{key}={value}' for key, value in cfg.items())
-        raise ValueError(f'--source {given}: {error}; its options are '
+        given = ' '.join(f'{key}={value}' for key, value in options.items())
+        raise ValueError(f'--source-options {given}: {error}; those of '
+                         f'{name} are '
                          f'{_takes(sources[name])}') from error
     return sources[name](**options)
 

@@ -3,8 +3,8 @@ from .amnet import AMNet, AMNHead
 from .aspp_v2_head import ASPPV2Head
 from .cam_head import CAMHead
 from .cam_segmentor import CAMSegmentor
+from .crf_labelers import CRFLabeler, IRLabeler, PSALabeler
 from .crf_tta import CRFTTAModel
-from .ir_labeler import IRLabeler
 from .irnet import DisplacementHead, EdgeHead, IRNet, StemResNet
 from .map_head import (MapHead, MapSettings, PrototypeHead, find_map_head,
                        find_prototype_head, label_vectors)
@@ -17,15 +17,17 @@ from .multi_scale_segmentor import MultiScaleSegmentor
 from .pointwise_neck import PointwiseNeck
 from .pretrained_init import PretrainedInit
 from .prototype_bank import PrototypeBank
+from .psa import AffinityHead, AffinityNet
 from .recam_head import ReCAMHead
 from .stored_maps import StoredMaps
 from .test_settings import prediction_settings
 
 __all__ = [
-    'AMNHead', 'AMNet', 'ASPPV2Head', 'CAMHead', 'CAMSegmentor', 'CRFTTAModel',
-    'DisplacementHead', 'EdgeHead', 'IRLabeler', 'IRNet', 'MAP_DEFAULTS',
-    'MCTHead', 'MCTPatchHead', 'MCTransformer', 'MapHead', 'MapReader',
-    'MapRefiner', 'MapSettings', 'MultiScaleSegmentor', 'PointwiseNeck',
+    'AMNHead', 'AMNet', 'ASPPV2Head', 'AffinityHead', 'AffinityNet', 'CAMHead',
+    'CAMSegmentor', 'CRFLabeler', 'CRFTTAModel', 'DisplacementHead',
+    'EdgeHead', 'IRLabeler', 'IRNet', 'MAP_DEFAULTS', 'MCTHead',
+    'MCTPatchHead', 'MCTransformer', 'MapHead', 'MapReader', 'MapRefiner',
+    'MapSettings', 'MultiScaleSegmentor', 'PSALabeler', 'PointwiseNeck',
     'PretrainedInit', 'PrototypeBank', 'PrototypeHead', 'ReCAMHead',
     'StemResNet', 'StoredMaps', 'TrainingFree', 'find_map_head',
     'find_prototype_head', 'image_labels', 'label_vectors', 'multi_scale_maps',

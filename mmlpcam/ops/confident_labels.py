@@ -44,6 +44,47 @@ def confident_labels(image: np.ndarray,
     return np.where((fg == 0) & (bg != 0), np.uint8(ignore_index), fg)
 
 
+def affinity_labels(image: np.ndarray,
+                    maps: np.ndarray,
+                    labels: Sequence[int],
+                    *,
+                    alphas: tuple[float, float] = (1., 12.),
+                    crf: dict | None = None,
+                    ignore_index: int = 255) -> np.ndarray:
+    r"""Label the pixels that two background scores agree about.
+
+    The score of the background is :math:`(1 - \max_c M_c)^\alpha`
+    (AffinityNet, https://arxiv.org/abs/1803.10464, Eq. 2). With the lower
+    alpha it is high, and what is foreground all the same is foreground; with
+    the higher one it is low, and what is background all the same is
+    background. Each is refined by a dense CRF on the scores; the rest is left
+    open.
+
+    Args:
+        image (np.ndarray): (H, W, 3) uint8, RGB.
+        maps (np.ndarray): Maps of the n classes, (n, H, W) in [0, 1].
+        labels (Sequence[int]): Their 0-based foreground classes.
+        alphas (tuple[float, float]): The two powers. Defaults to (1, 12),
+            those of MCTformer.
+        crf (dict, optional): Arguments of :class:`DenseCRF`. Defaults to
+            None.
+        ignore_index (int): Value of open pixels. Defaults to 255.
+
+    Returns:
+        np.ndarray: (H, W) uint8, 0 is the background, `c + 1` is class `c`.
+    """
+    refine = DenseCRF(image, **(crf or {})).refine_scores
+    values = np.array([0, *(label + 1 for label in labels)], np.uint8)
+    peak = maps.max(0, initial=0.)
+    fg, bg = (
+        values[refine(
+            np.concatenate([(1 - peak)[None]**alpha,
+                            maps]).astype(np.float32)).argmax(0)]
+        for alpha in alphas)
+    return np.where(bg == 0, np.uint8(0),
+                    np.where(fg == 0, np.uint8(ignore_index), fg))
+
+
 def _with_background(maps: np.ndarray, threshold: float) -> np.ndarray:
     """Mask (H, W) of indices into background and maps."""
     background = np.full((1, *maps.shape[1:]), threshold, maps.dtype)

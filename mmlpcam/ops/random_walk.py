@@ -80,22 +80,39 @@ def transition_matrix(edge: Tensor, *, radius: int, beta: float) -> Tensor:
         Tensor: Sparse CSR (HW, HW), of the type of the boundary map; rows
         add up to 1.
     """
-    height, width = edge.shape
     reach = radius - 1
     # a boundary around the image: no walk leaves it
     walled = F.pad(edge, (reach, reach, 0, reach), value=1.)
-    affinity = pair_affinity(walled[None], radius)[0]**beta
-    cells = torch.arange(height * width, device=edge.device)
+    return transition_of_pairs(
+        pair_affinity(walled[None], radius)[0]**beta, radius)
+
+
+def transition_of_pairs(affinity: Tensor, radius: int) -> Tensor:
+    """Build the matrix of one step from the weights of pairs.
+
+    Args:
+        affinity (Tensor): Weights >= 0 of the pairs of each cell, (P, H, W),
+            in the order of :func:`pair_offsets`; 0 where the other cell is
+            outside.
+        radius (int): See :func:`pair_offsets`.
+
+    Returns:
+        Tensor: Sparse CSR (HW, HW), of the type of the weights; a cell has
+        the weight 1 for itself, and rows add up to 1.
+    """
+    height, width = affinity.shape[1:]
+    cells = torch.arange(height * width, device=affinity.device)
     steps = torch.tensor([dy * width + dx for dy, dx in pair_offsets(radius)],
-                         device=edge.device)
+                         device=affinity.device)
     linked = affinity.flatten(1) > 0
     source = cells.expand_as(linked)[linked]
     target = (cells + steps[:, None])[linked]
     weight = affinity.flatten(1)[linked]
-    weights = torch.cat([torch.ones_like(edge).flatten(), weight, weight])
+    itself = torch.ones_like(affinity[0]).flatten()
+    weights = torch.cat([itself, weight, weight])
     rows = torch.cat([cells, source, target])
     columns = torch.cat([cells, target, source])
-    degree = torch.zeros_like(edge).flatten().index_add_(0, rows, weights)
+    degree = torch.zeros_like(itself).index_add_(0, rows, weights)
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'Sparse CSR tensor support')
         return torch.sparse_coo_tensor(

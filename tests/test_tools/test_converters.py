@@ -633,10 +633,10 @@ def run_prepare(run_tool, voc_mini, tmp_path):
         if options is None:
             options = [f'ann_dir={voc_mini.root / "Annotations"}']
         classes = classes or ['--classes', *voc_mini.metainfo['classes'][1:]]
-        return run_tool('prepare_image_labels.py', '--source',
-                        f'type={source}', *options, *classes, '--img-dir',
-                        voc_mini.root / 'JPEGImages', '--out',
-                        tmp_path / 'labels.json', *args)
+        return run_tool('prepare_image_labels.py', '--source', source,
+                        *(['--source-options', *options] if options else []),
+                        *classes, '--img-dir', voc_mini.root / 'JPEGImages',
+                        '--out', tmp_path / 'labels.json', *args)
 
     return run
 
@@ -708,11 +708,11 @@ def test_label_file_is_not_replaced(run_prepare, tmp_path):
 
 @pytest.mark.parametrize('kwargs, message', [
     (dict(options=['ann_dri=x']),
-     "type=VOCXMLLabels ann_dri=x: missing a required argument: 'ann_dir'"),
+     "--source-options ann_dri=x: missing a required argument: 'ann_dir'"),
     (dict(options=['with_difficult=False']),
-     "missing a required argument: 'ann_dir'; its options are ann_dir=..."),
+     "missing a required argument: 'ann_dir'; those of VOCXMLLabels are"),
     (dict(source='VOCLabels'),
-     'got type=VOCLabels. Registered are: VOCXMLLabels, '),
+     'got VOCLabels. Registered are: VOCXMLLabels, '),
     (dict(source='mIoU'), 'Registered are: COCOJSONLabels, CSVLabels, '),
     (dict(classes=['--classes', 'cat']), "unknown class 'dog'"),
     (dict(classes=['--classes', 'Background', 'cat']),

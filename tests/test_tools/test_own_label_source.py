@@ -92,13 +92,14 @@ def run(folder):
     return start
 
 
-OWN = ['--custom-imports', 'own_labels', '--source', 'type=SidecarLabels']
+OWN = ['--custom-imports', 'own_labels', '--source', 'SidecarLabels']
 
 
 def test_labels_are_prepared(folder, run):
     args = [
-        TOOLS / 'prepare_image_labels.py', *OWN, 'suffix=.txt', '--classes',
-        'cat', 'dog', '--img-dir', 'photos', '--out', 'labels.json'
+        TOOLS / 'prepare_image_labels.py', *OWN, '--source-options',
+        'suffix=.txt', '--classes', 'cat', 'dog', '--img-dir', 'photos',
+        '--out', 'labels.json'
     ]
     status, _, err = run(*args)
     assert status == 0, err
@@ -112,8 +113,8 @@ def test_labels_are_prepared(folder, run):
 def test_help_lists_it(run):
     status, out, _ = run(TOOLS / 'new_project.py', *OWN, '--help')
     assert status == 0
-    assert '\n  type=SidecarLabels [suffix=.txt]\n' in out
-    assert '\n  type=VOCXMLLabels ann_dir=... [with_diff' in out
+    assert '\n  SidecarLabels [suffix=.txt]\n' in out
+    assert '\n  VOCXMLLabels ann_dir=... [with_diff' in out
 
 
 def test_project(folder, run):
@@ -150,9 +151,10 @@ def new_project(folder, monkeypatch, capsys):
 def test_project_of_json(folder, new_project):
     (folder / 'tags.json').write_text(json.dumps(TAGS))
     args = ['photos', 'project', '--classes', 'cat', 'dog', '--source']
-    status, err = new_project(*args, 'type=JSONLabels', 'json_file=tags.json')
+    status, err = new_project(*args, 'JSONLabels', '--source-options',
+                              'json_file=tags.json')
     assert status == 0
-    assert 'json_file=tags.json of --source starts at the current' in err
+    assert 'json_file=tags.json of --source-options starts at the' in err
     text = (folder / 'project/data.py').read_text()
     assert "dict(type='JSONLabels', json_file='tags.json')" in text
     for name in ('classifier', 'segmentor'):
@@ -164,26 +166,24 @@ def test_project_of_json(folder, new_project):
     (['photos', 'project', '--custom-imports', 'no_labels'], 2,
      "--custom-imports no_labels: No module named 'no_labels'. The folder"),
     (['photos', 'project'], 2, 'give either a table of tags or --source'),
-    (['photos', 'tags.csv', 'project', '--source', 'type=FolderLabels'
+    (['photos', 'tags.csv', 'project', '--source', 'FolderLabels'
       ], 2, 'give either a table of tags or --source'),
-    (['photos', 'project', '--source', 'type=FolderLabels'
+    (['photos', 'project', '--source', 'FolderLabels'
       ], 2, '--source needs --classes'),
     ([
         'photos', 'project', '--sep', ';', '--classes', 'cat', '--source',
-        'type=FolderLabels'
-    ], 2, 'give options of a source behind --source'),
-    ([
-        'photos', 'project', '--classes', 'cat', '--source',
-        'type=FolderLabels'
-    ], 1, 'have no entry in a class folder'),
+        'FolderLabels'
+    ], 2, 'give options of a source behind --source-options'),
+    (['photos', 'project', '--classes', 'cat', '--source', 'FolderLabels'
+      ], 1, 'have no entry in a class folder'),
     ([
         'photos', 'project', '--classes', 'cat', 'background', '--source',
-        'type=FolderLabels'
+        'FolderLabels'
     ], 1, "'background' is no class to tag photos with"),
     ([
-        'photos', 'project', '--classes', 'cat', '--source', 'type=JSONLabels',
-        'json_file={{ fileDirname }}/a.json'
-    ], 1, 'holds {{, which MMEngine replaces'),
+        'photos', 'project', '--classes', 'cat', '--source', 'JSONLabels',
+        '--source-options', 'json_file={{ fileDirname }}/a.json'
+    ], 1, 'hold {{, which MMEngine replaces'),
 ])
 def test_wrong_arguments(folder, new_project, args, status, message):
     found, err = new_project(*args)

@@ -1,4 +1,4 @@
-"""Stored maps in, the labels that IRN learns from out."""
+"""Stored maps in, the labels that IRN or PSA learns from out."""
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -10,44 +10,34 @@ from mmseg.registry import MODELS
 from mmseg.utils import SampleList
 from torch import Tensor
 
-from mmlpcam.ops import confident_labels
+from mmlpcam.ops import affinity_labels, confident_labels
 from mmlpcam.ops.dense_crf import choose_backend
 from mmlpcam.structures import ActivationMaps
 from mmlpcam.utils.parallel import explained_death, worker_pool
 from .map_refiner import MapReader, TrainingFree
 
 
-@MODELS.register_module()
-class IRLabeler(MapReader, TrainingFree):
-    """Model without weights that labels what stored maps are sure of.
+class CRFLabeler(MapReader, TrainingFree):
+    """Base of models without weights that label what maps are sure of.
 
     The dense CRF, which takes most of the time, runs for the images of a
-    batch in parallel. ``test_cfg`` takes
+    batch in parallel. ``test_cfg`` takes the options of the function.
 
-    - fg_thr (float), bg_thr (float): See
-      :func:`mmlpcam.ops.confident_labels`. Default to 0.45 and 0.25, as in
-      LPCAM.
-    - crf (dict): Arguments of :class:`mmlpcam.ops.DenseCRF`. Defaults to {}:
-      those of IRN.
+    Attributes:
+        function (Callable): Takes an image (H, W, 3) uint8 RGB, maps, labels
+            and options; gives labels (H, W), 255 where it is not sure.
 
     Args:
         *args: See :class:`TrainingFree`.
         num_workers (int): Processes; 0 works in the calling one. A batch
             should hold a few images for each. Defaults to 0.
         **kwargs: See :class:`MapReader` and :class:`TrainingFree`.
-
-    Raises:
-        ValueError: If the thresholds are not 0 <= bg_thr <= fg_thr <= 1.
     """
 
-    defaults = dict(fg_thr=0.45, bg_thr=0.25, crf={})
+    function: Callable
 
     def __init__(self, *args, num_workers: int = 0, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        fg_thr, bg_thr = self.test_cfg['fg_thr'], self.test_cfg['bg_thr']
-        if not 0 <= bg_thr <= fg_thr <= 1:
-            raise ValueError('expected 0 <= bg_thr <= fg_thr <= 1, but got '
-                             f'bg_thr {bg_thr} and fg_thr {fg_thr}')
         crf = dict(self.test_cfg['crf'])
         crf['backend'] = choose_backend(crf.get('backend', 'auto'))
         # PseudoLabelLoop writes them beside the labels
@@ -71,7 +61,7 @@ class IRLabeler(MapReader, TrainingFree):
             for image in images
         ]
         masks = self._map(
-            partial(confident_labels, **self.test_cfg), photos,
+            partial(self.function, **self.test_cfg), photos,
             [each.full().numpy() for each in maps],
             [each.labels for each in maps])
         for sample, mask in zip(data_samples, masks):
@@ -87,3 +77,63 @@ class IRLabeler(MapReader, TrainingFree):
             self._pool = worker_pool(self.num_workers)
         with explained_death():
             return list(self._pool.map(function, *arguments))
+
+
+@MODELS.register_module()
+class IRLabeler(CRFLabeler):
+    """Labels that IRN learns from.
+
+    ``test_cfg`` takes
+
+    - fg_thr (float), bg_thr (float): See
+      :func:`mmlpcam.ops.confident_labels`. Default to 0.45 and 0.25, as in
+      LPCAM.
+    - crf (dict): Arguments of :class:`mmlpcam.ops.DenseCRF`. Defaults to {}:
+      those of IRN.
+
+    Args:
+        *args: See :class:`CRFLabeler`.
+        **kwargs: The same.
+
+    Raises:
+        ValueError: If the thresholds are not 0 <= bg_thr <= fg_thr <= 1.
+    """
+
+    function = staticmethod(confident_labels)
+    defaults = dict(fg_thr=0.45, bg_thr=0.25, crf={})
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        fg_thr, bg_thr = self.test_cfg['fg_thr'], self.test_cfg['bg_thr']
+        if not 0 <= bg_thr <= fg_thr <= 1:
+            raise ValueError('expected 0 <= bg_thr <= fg_thr <= 1, but got '
+                             f'bg_thr {bg_thr} and fg_thr {fg_thr}')
+
+
+@MODELS.register_module()
+class PSALabeler(CRFLabeler):
+    """Labels that PSA's AffinityNet learns from.
+
+    ``test_cfg`` takes
+
+    - alphas (tuple[float, float]): See :func:`mmlpcam.ops.affinity_labels`.
+      Defaults to (1, 12).
+    - crf (dict): Arguments of :class:`mmlpcam.ops.DenseCRF`. Defaults to {}.
+
+    Args:
+        *args: See :class:`CRFLabeler`.
+        **kwargs: The same.
+
+    Raises:
+        ValueError: If the alphas are not 0 < first <= second.
+    """
+
+    function = staticmethod(affinity_labels)
+    defaults = dict(alphas=(1., 12.), crf={})
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        low, high = self.test_cfg['alphas']
+        if not 0 < low <= high:
+            raise ValueError('expected two `alphas` 0 < first <= second, but '
+                             f'got {low} and {high}')

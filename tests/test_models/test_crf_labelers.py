@@ -108,7 +108,7 @@ def test_images_are_turned_to_rgb(stored, monkeypatch):
         seen.append((image, labels, kwargs))
         return np.zeros(image.shape[:2], np.uint8)
 
-    monkeypatch.setattr('mmlpcam.models.ir_labeler.confident_labels', spy)
+    monkeypatch.setattr(IRLabeler, 'function', staticmethod(spy))
     build(folder).test_step(batch)
     for (image, labels,
          kwargs), given, expected in zip(seen, batch['inputs'], LABELS):

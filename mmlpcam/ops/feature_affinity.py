@@ -1,0 +1,85 @@
+"""Affinities of pairs of cells from their features (AffinityNet, PSA)."""
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .affinity import pair_offsets
+from .random_walk import transition_of_pairs
+
+
+def feature_affinity(feats: Tensor, radius: int) -> Tensor:
+    r"""Compute the affinity of each cell to its neighbours.
+
+    :math:`a_{ij} = \exp(-\mathrm{mean}_d |f_{id} - f_{jd}|)` (AffinityNet,
+    https://arxiv.org/abs/1803.10464, Eq. 1). Unlike in IRN nothing between the
+    two cells counts. Sources are the cells whose neighbours all lie inside, as
+    of :func:`~mmlpcam.ops.pair_affinity`.
+
+    Args:
+        feats (Tensor): Features of shape (N, D, H, W).
+        radius (int): See :func:`~mmlpcam.ops.pair_offsets`.
+
+    Returns:
+        Tensor: (N, P, H - radius + 1, W - 2 * radius + 2) in (0, 1].
+
+    Raises:
+        ValueError: If the map is too small for the radius.
+    """
+    reach = radius - 1
+    height, width = feats.shape[2] - reach, feats.shape[3] - 2 * reach
+    if height < 1 or width < 1:
+        raise ValueError(
+            f'a grid of {tuple(feats.shape[2:])} cells (H, W) is too small '
+            f'for pairs of radius {radius}: take larger crops or a smaller '
+            'radius')
+
+    def cells(dy: int, dx: int) -> Tensor:
+        return feats[..., dy:dy + height, dx + reach:dx + reach + width]
+
+    # one offset at a time, or it would take P times the features
+    return torch.stack([(-(cells(0, 0) - cells(dy, dx)).abs().mean(1)).exp()
+                        for dy, dx in pair_offsets(radius)], 1)
+
+
+@torch.no_grad()
+def affinity_walk(maps: Tensor,
+                  affinity: Tensor,
+                  *,
+                  radius: int = 5,
+                  beta: float = 8.,
+                  num_steps: int = 64) -> Tensor:
+    r"""Spread maps by a random walk along affinities.
+
+    The transition matrix is :math:`T = D^{-1} A^{\circ\beta}`, with 1 for a
+    cell itself, and the result :math:`T^t \mathrm{vec}(M)` (AffinityNet, Eq. 7
+    and 8). A map that is constant stays as it is: a background score need not
+    take part. The official code squares the dense matrix; the product with
+    the sparse one, t times, gives the same.
+
+    Args:
+        maps (Tensor): Maps M of the n classes of an image, (n, H, W).
+        affinity (Tensor): Of :func:`feature_affinity`, for one image:
+            (P, H - radius + 1, W - 2 * radius + 2).
+        radius (int): The same as there. Defaults to 5.
+        beta (float): Power of the affinities. Defaults to 8.
+        num_steps (int): Steps t of the walk. Defaults to 64.
+
+    Returns:
+        Tensor: Spread maps, (n, H, W) float32.
+
+    Raises:
+        ValueError: If the sizes do not agree.
+    """
+    reach = radius - 1
+    expected = (len(pair_offsets(radius)), maps.shape[1] - reach,
+                maps.shape[2] - 2 * reach)
+    if affinity.shape != expected:
+        raise ValueError(f'maps {tuple(maps.shape)} need an affinity of shape '
+                         f'{expected}, but got {tuple(affinity.shape)}')
+    # cells near the border are no sources: they have fewer neighbours
+    everywhere = F.pad(affinity.double(), (reach, reach, 0, reach))
+    transition = transition_of_pairs(everywhere**beta, radius)
+    walker = maps.double().flatten(1).t().contiguous()
+    for _ in range(num_steps if len(maps) else 0):
+        walker = transition @ walker
+    return walker.t().reshape(maps.shape).float()
