@@ -1,0 +1,29 @@
+# Image labels -> classifier -> maps -> confident labels -> AffinityNet ->
+# masks, on which the leaf config trains: PSA, as in MCTformer, whose
+# background score is 0.39. The leaf names the configs of `classifier`,
+# `psa_labels` and `psa` in `stage_configs`.
+runner_type = 'StagedRunner'
+stages = dict(
+    classifier=dict(task='train', config='classifier', title='classifier'),
+    maps=dict(
+        task='label',
+        config='classifier',
+        title='seed',
+        load_from='stage://classifier/last_checkpoint',
+        label_evaluator=dict(save_maps=True),
+        model=dict(test_cfg=dict(bg_thr=0.39))),
+    seed=dict(task='score', config='classifier', title='seed', maps='maps'),
+    psa_labels=dict(
+        task='label',
+        config='psa_labels',
+        title='confident label',
+        model=dict(test_cfg=dict(alphas=(1, 12)))),
+    psa=dict(task='train', config='psa', title='AffinityNet'),
+    labels=dict(
+        task='label',
+        config='psa',
+        title='pseudo label',
+        load_from='stage://psa/last_checkpoint',
+        label_evaluator=dict(save_maps=True),
+        model=dict(test_cfg=dict(bg_thr=0.39))),
+    refined=dict(task='score', config='psa', title='refined', maps='labels'))
