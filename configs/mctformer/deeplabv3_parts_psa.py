@@ -2,3 +2,5 @@
 _base_ = '../psa/deeplabv3_parts.py'
 
 stage_configs = dict(classifier='{{ fileDirname }}/mct_tiny_parts.py')
+# the classifier has no ResNet to start from
+stages = dict(psa=dict(model=dict(backbone=dict(init_cfg=None))))
