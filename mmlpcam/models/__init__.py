@@ -5,7 +5,7 @@ from .cam_head import CAMHead
 from .cam_segmentor import CAMSegmentor
 from .crf_tta import CRFTTAModel
 from .ir_labeler import IRLabeler
-from .irnet import DisplacementHead, EdgeHead, IRNet, StemResNet
+from .irnet import EdgeHead, IRNet, StemResNet
 from .map_head import (MapHead, MapSettings, PrototypeHead, find_map_head,
                        find_prototype_head)
 from .map_inference import (MAP_DEFAULTS, multi_scale_maps, predict_maps,
@@ -23,11 +23,10 @@ from .test_settings import prediction_settings
 
 __all__ = [
     'AMNHead', 'AMNet', 'ASPPV2Head', 'CAMHead', 'CAMSegmentor', 'CRFTTAModel',
-    'DisplacementHead', 'EdgeHead', 'IRLabeler', 'IRNet', 'MAP_DEFAULTS',
-    'MCTHead', 'MCTPatchHead', 'MCTransformer', 'MapHead', 'MapReader',
-    'MapRefiner', 'MapSettings', 'MultiScaleSegmentor', 'PointwiseNeck',
-    'PretrainedInit', 'PrototypeBank', 'PrototypeHead', 'ReCAMHead',
-    'StemResNet', 'StoredMaps', 'TrainingFree', 'find_map_head',
-    'find_prototype_head', 'multi_scale_maps', 'predict_maps',
-    'prediction_settings', 'set_map_prediction'
+    'EdgeHead', 'IRLabeler', 'IRNet', 'MAP_DEFAULTS', 'MCTHead',
+    'MCTPatchHead', 'MCTransformer', 'MapHead', 'MapReader', 'MapRefiner',
+    'MapSettings', 'MultiScaleSegmentor', 'PointwiseNeck', 'PretrainedInit',
+    'PrototypeBank', 'PrototypeHead', 'ReCAMHead', 'StemResNet', 'StoredMaps',
+    'TrainingFree', 'find_map_head', 'find_prototype_head', 'multi_scale_maps',
+    'predict_maps', 'prediction_settings', 'set_map_prediction'
 ]
