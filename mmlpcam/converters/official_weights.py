@@ -14,28 +14,22 @@ _STAGES = {
     'stage4.0.': 'layer3.',
     'stage5.0.': 'layer4.',
 }
+# the branch of the displacements, which only masks of instances need, and
 # buffers of the loss that the official IRNet is saved with
-_LOSS = re.compile(r'path_indices\d+$|disp_target$')
+_UNUSED = re.compile(
+    r'fc_dp[1-7]\.|mean_shift\.|path_indices\d+$|disp_target$')
 _REPEATED = ('backbone.', 'edge_layers.', 'dp_layers.', 'newly_added.')
-_DISPLACEMENT = {
-    'fc_dp6.': 'auxiliary_head.coarse.',
-    'fc_dp7.0.': 'auxiliary_head.fine.0.',
-    'fc_dp7.1.': 'auxiliary_head.fine.1.',
-    'fc_dp7.3.': 'auxiliary_head.displace.',
-    'mean_shift.running_mean': 'auxiliary_head.mean_shift',
-}
 
 
 def convert_official_weights(
-        weights: Mapping[str, Tensor],
-        with_displacement: bool = False) -> dict[str, Tensor]:
+        weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename the weights of ``res50_cam.pth`` or ``res50_irn.pth``.
+
+    The displacement branch of IRNet is left out.
 
     Args:
         weights (Mapping[str, Tensor]): State dict of the official classifier
             or of the official IRNet, as saved with or without DataParallel.
-        with_displacement (bool): Whether to keep the displacement branch of
-            IRNet. Defaults to False.
 
     Returns:
         dict[str, Tensor]: State dict of a :class:`CAMSegmentor` with a ResNet
@@ -56,8 +50,6 @@ def convert_official_weights(
         target = _target(name)
         if target is None:
             unknown.append(name)
-        elif target.startswith('auxiliary_head.') and not with_displacement:
-            continue
         elif target:
             converted[target] = value
     if unknown:
@@ -76,7 +68,7 @@ def _target(name: str) -> str | None:
     for old, new in _STAGES.items():
         if name.startswith(old):
             return 'backbone.' + new + name[len(old):]
-    if name.startswith(_REPEATED) or _LOSS.match(name):
+    if name.startswith(_REPEATED) or _UNUSED.match(name):
         return ''
     if name == 'classifier.weight':
         return 'decode_head.conv_seg.weight'
@@ -85,12 +77,4 @@ def _target(name: str) -> str | None:
         number, rest = int(edge[1]), edge[2]
         return ('decode_head.fuse.' + rest
                 if number == 6 else f'decode_head.stages.{number - 1}.{rest}')
-    if name.startswith('fc_dp7.4.'):  # the mean shift once more
-        return ''
-    for old, new in _DISPLACEMENT.items():
-        if name.startswith(old):
-            return new + name[len(old):]
-    stage = re.match(r'fc_dp([1-5])\.(.+)', name)
-    if stage:
-        return f'auxiliary_head.stages.{int(stage[1]) - 1}.{stage[2]}'
     return None

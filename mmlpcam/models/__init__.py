@@ -5,7 +5,7 @@ from .cam_head import CAMHead
 from .cam_segmentor import CAMSegmentor
 from .crf_labelers import CRFLabeler, IRLabeler, PSALabeler
 from .crf_tta import CRFTTAModel
-from .irnet import DisplacementHead, EdgeHead, IRNet, StemResNet
+from .irnet import EdgeHead, IRNet, StemResNet
 from .map_head import (MapHead, MapSettings, PrototypeHead, find_map_head,
                        find_prototype_head, label_vectors)
 from .map_inference import (MAP_DEFAULTS, image_labels, multi_scale_maps,
@@ -24,12 +24,12 @@ from .test_settings import prediction_settings
 
 __all__ = [
     'AMNHead', 'AMNet', 'ASPPV2Head', 'AffinityHead', 'AffinityNet', 'CAMHead',
-    'CAMSegmentor', 'CRFLabeler', 'CRFTTAModel', 'DisplacementHead',
-    'EdgeHead', 'IRLabeler', 'IRNet', 'MAP_DEFAULTS', 'MCTHead',
-    'MCTPatchHead', 'MCTransformer', 'MapHead', 'MapReader', 'MapRefiner',
-    'MapSettings', 'MultiScaleSegmentor', 'PSALabeler', 'PointwiseNeck',
-    'PretrainedInit', 'PrototypeBank', 'PrototypeHead', 'ReCAMHead',
-    'StemResNet', 'StoredMaps', 'TrainingFree', 'find_map_head',
-    'find_prototype_head', 'image_labels', 'label_vectors', 'multi_scale_maps',
-    'predict_maps', 'prediction_settings', 'set_map_prediction'
+    'CAMSegmentor', 'CRFLabeler', 'CRFTTAModel', 'EdgeHead', 'IRLabeler',
+    'IRNet', 'MAP_DEFAULTS', 'MCTHead', 'MCTPatchHead', 'MCTransformer',
+    'MapHead', 'MapReader', 'MapRefiner', 'MapSettings', 'MultiScaleSegmentor',
+    'PSALabeler', 'PointwiseNeck', 'PretrainedInit', 'PrototypeBank',
+    'PrototypeHead', 'ReCAMHead', 'StemResNet', 'StoredMaps', 'TrainingFree',
+    'find_map_head', 'find_prototype_head', 'image_labels', 'label_vectors',
+    'multi_scale_maps', 'predict_maps', 'prediction_settings',
+    'set_map_prediction'
 ]

@@ -12,8 +12,7 @@ from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
 from mmlpcam.ops import (affinity_loss, covered_size, flip_average,
-                         masked_mean, pair_affinity, pair_kinds, pair_offsets,
-                         random_walk, source_and_neighbours)
+                         pair_affinity, pair_kinds, random_walk)
 from mmlpcam.structures import ActivationMaps, find_map_type
 from .map_refiner import MapRefiner
 
@@ -52,10 +51,9 @@ class StemResNet(ResNet):
 class IRNet(MapRefiner, EncoderDecoder):
     """Network that finds boundaries, and walks maps up to them.
 
-    Trains an :class:`EdgeHead` (``decode_head``) and, if asked for, a
-    :class:`DisplacementHead` (``auxiliary_head``) on confident labels; the
-    backbone stays as it is loaded (IRN, arXiv 1904.05044; only the boundaries
-    matter for semantic masks, and the two heads share no parameter).
+    Trains an :class:`EdgeHead` (``decode_head``) on confident labels; the
+    backbone stays as it is loaded (IRN, arXiv 1904.05044, without its second
+    branch, the displacements, which only masks of instances need).
 
     Predicts masks from stored maps, by :func:`mmlpcam.ops.random_walk`. The
     image is neither padded nor cropped. ``test_cfg`` takes
@@ -91,7 +89,7 @@ class IRNet(MapRefiner, EncoderDecoder):
         self.backbone.requires_grad_(False)
 
     def train(self, mode: bool = True) -> 'IRNet':
-        """Train the heads only."""
+        """Train the head only."""
         super().train(mode)
         self.backbone.eval()
         return self
@@ -157,33 +155,6 @@ class IRNet(MapRefiner, EncoderDecoder):
         return refined
 
 
-class _PairHead(BaseModule):
-    """What the two heads share: taps of the backbone, pairs of cells."""
-
-    def __init__(self, in_channels: Sequence[int], strides: Sequence[int],
-                 num_classes: int, radius: int, init_cfg: dict | None) -> None:
-        super().__init__(init_cfg)
-        if len(in_channels) != len(strides):
-            raise ValueError(
-                'expected one stride for each of the features, but got '
-                f'{len(strides)} for {len(in_channels)}')
-        self.in_channels = tuple(in_channels)
-        self.strides = tuple(strides)
-        self.num_classes = num_classes
-        self.radius = radius
-        # what EncoderDecoder asks of a head
-        self.out_channels = num_classes
-        self.align_corners = False
-
-    def _kinds(self, batch_data_samples: SampleList, size: torch.Size):
-        """Kinds of the pairs on a grid of this size."""
-        labels = torch.stack(
-            [sample.gt_sem_seg.data for sample in batch_data_samples])
-        # the cell in the middle, as Pillow takes it
-        labels = F.interpolate(labels.float(), size, mode='nearest-exact')
-        return pair_kinds(labels[:, 0].long(), self.radius, self.num_classes)
-
-
 def _enlarge(feats: Tensor, factor: int) -> Tensor:
     if factor == 1:
         return feats
@@ -196,7 +167,7 @@ def _crop(feats: Tensor, size: Sequence[int]) -> Tensor:
 
 
 @MODELS.register_module()
-class EdgeHead(_PairHead):
+class EdgeHead(BaseModule):
     """Boundaries from several stages of a backbone.
 
     Each stage gives a few channels (1x1 convolution, group norm), enlarged
@@ -215,7 +186,8 @@ class EdgeHead(_PairHead):
             PyTorch, as in the official code.
 
     Raises:
-        ValueError: If a stride is no multiple of `out_stride`.
+        ValueError: If there is not one stride for each feature, or one is no
+            multiple of `out_stride`.
     """
 
     def __init__(self,
@@ -228,12 +200,23 @@ class EdgeHead(_PairHead):
                  num_groups: int = 4,
                  radius: int = 10,
                  init_cfg: dict | None = None) -> None:
-        super().__init__(in_channels, strides, num_classes, radius, init_cfg)
+        super().__init__(init_cfg)
+        if len(in_channels) != len(strides):
+            raise ValueError(
+                'expected one stride for each of the features, but got '
+                f'{len(strides)} for {len(in_channels)}')
         if out_stride not in strides or any(s % out_stride for s in strides):
             raise ValueError(
                 f'`out_stride` {out_stride} must be one of the strides '
                 f'{tuple(strides)}, and the others multiples of it')
+        self.in_channels = tuple(in_channels)
+        self.strides = tuple(strides)
+        self.num_classes = num_classes
         self.out_stride = out_stride
+        self.radius = radius
+        # what EncoderDecoder asks of a head
+        self.out_channels = num_classes
+        self.align_corners = False
         self.stages = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(width, channels, 1, bias=False),
@@ -271,102 +254,11 @@ class EdgeHead(_PairHead):
             dict[str, Tensor]: See :func:`mmlpcam.ops.affinity_loss`.
         """
         logits = self(inputs)
-        kinds = self._kinds(batch_data_samples, logits.shape[-2:])
+        labels = torch.stack(
+            [sample.gt_sem_seg.data for sample in batch_data_samples])
+        # the cell in the middle, as Pillow takes it
+        labels = F.interpolate(
+            labels.float(), logits.shape[-2:], mode='nearest-exact')
+        kinds = pair_kinds(labels[:, 0].long(), self.radius, self.num_classes)
         affinity = pair_affinity(logits[:, 0].float().sigmoid(), self.radius)
         return affinity_loss(affinity, kinds)
-
-
-@MODELS.register_module()
-class DisplacementHead(_PairHead):
-    """Displacements to the centre of the object of each cell.
-
-    The second branch of IRNet. Instances need it, semantic masks do not; it
-    has no influence on the boundaries.
-
-    Args:
-        in_channels (Sequence[int]): Channels of the five features of a
-            ResNet: stem and stages.
-        num_classes (int): Number of classes with the background.
-        radius (int): Radius of the training pairs, in cells. Defaults to 10.
-        init_cfg (dict, optional): Initialisation. Defaults to None: that of
-            PyTorch, as in the official code.
-    """
-
-    def __init__(self,
-                 in_channels: Sequence[int],
-                 num_classes: int,
-                 *,
-                 radius: int = 10,
-                 init_cfg: dict | None = None) -> None:
-        super().__init__(in_channels, (4, 4, 8, 16, 16), num_classes, radius,
-                         init_cfg)
-        self.stages = nn.ModuleList(
-            _norm_conv(width, *shape)
-            for width, shape in zip(in_channels, ((64, 8), (128, 16),
-                                                  (256, 16), (256, 16),
-                                                  (256, 16))))
-        self.coarse = _norm_conv(768, 256, 16)
-        self.fine = _norm_conv(448, 256, 16)
-        self.displace = nn.Conv2d(256, 2, 1, bias=False)
-        # what eval() subtracts: zero, unless converted weights bring the mean
-        # displacement of their training images
-        self.register_buffer('mean_shift', torch.zeros(2))
-
-    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Compute displacements.
-
-        Args:
-            inputs (Sequence[Tensor]): One feature per stage, (N, D, h, w).
-
-        Returns:
-            Tensor: (N, 2, H, W) in cells of stride 4, (dy, dx).
-        """
-        x1, x2, x3, x4, x5 = (stage(feat)
-                              for feat, stage in zip(inputs, self.stages))
-        size = x3.shape[-2:]
-        coarse = torch.cat([
-            x3.relu(), *(_crop(_enlarge(x, 2), size).relu() for x in (x4, x5))
-        ], 1)
-        size = x2.shape[-2:]
-        coarse = _crop(_enlarge(self.coarse(coarse), 2), size).relu()
-        fine = self.fine(torch.cat([x1.relu(), x2.relu(), coarse], 1)).relu()
-        shifts = self.displace(fine)
-        if not self.training:
-            shifts = shifts - self.mean_shift.view(1, 2, 1, 1)
-        return shifts
-
-    def loss(self, inputs: Sequence[Tensor], batch_data_samples: SampleList,
-             train_cfg: ConfigType) -> dict[str, Tensor]:
-        """Compute the displacement losses (IRN, Eq. 3 and 4).
-
-        Two cells of one object differ in their displacement by their offset,
-        two cells of the background do not differ.
-
-        Args:
-            inputs (Sequence[Tensor]): One feature per stage, (N, D, h, w).
-            batch_data_samples (list[:obj:`SegDataSample`]): Samples with
-                confident labels as ``gt_sem_seg``.
-            train_cfg (dict): Not needed; part of the interface.
-
-        Returns:
-            dict[str, Tensor]: 'loss_dp_fg' and 'loss_dp_bg', weighted.
-        """
-        shifts = self(inputs).float()
-        kinds = self._kinds(batch_data_samples, shifts.shape[-2:])
-        source, other = source_and_neighbours(shifts, self.radius)
-        offsets = shifts.new_tensor(pair_offsets(self.radius))
-        # (N, 2, P, h, w) and (2, P, 1, 1)
-        moved = source - other
-        offsets = offsets.t()[:, :, None, None]
-        fg = (moved - offsets).abs().sum(1)
-        bg = moved.abs().sum(1)
-        return dict(
-            loss_dp_fg=masked_mean(fg, kinds.fg_pos) / 4,
-            loss_dp_bg=masked_mean(bg, kinds.bg_pos) / 4)
-
-
-def _norm_conv(in_channels: int, out_channels: int,
-               num_groups: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 1, bias=False),
-        nn.GroupNorm(num_groups, out_channels))

@@ -9,7 +9,7 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from mmlpcam.models import DisplacementHead, EdgeHead
+from mmlpcam.models import EdgeHead
 from mmlpcam.ops import covered_size, random_walk
 from mmlpcam.structures import ActivationMaps
 
@@ -24,8 +24,6 @@ BACKBONE = dict(
     dilations=(1, 1, 1, 1),
     norm_cfg=dict(type='BN', requires_grad=True),
     norm_eval=False)
-DISPLACEMENT = dict(
-    type='DisplacementHead', in_channels=CHANNELS, num_classes=4, radius=3)
 SIZE = (37, 50)
 
 pytestmark = pytest.mark.usefixtures('mmseg_scope')
@@ -47,7 +45,7 @@ def shake(module, seed=0):
     return module
 
 
-def build(seed=0, auxiliary=None, test_cfg=None, preprocessor=None, **kwargs):
+def build(seed=0, test_cfg=None, preprocessor=None, **kwargs):
     cfg = dict(
         type='IRNet',
         data_preprocessor=dict(
@@ -64,7 +62,6 @@ def build(seed=0, auxiliary=None, test_cfg=None, preprocessor=None, **kwargs):
             num_classes=4,
             channels=8,
             radius=3),
-        auxiliary_head=auxiliary,
         test_cfg=test_cfg,
         **kwargs)
     with torch.random.fork_rng(devices=[]):
@@ -154,25 +151,6 @@ def naive_edge(head, inputs):
                      np.concatenate(feats, 1)) + array(head.fuse.bias)
 
 
-def naive_shifts(head, inputs):
-    stages = [
-        naive_norm_conv(array(feat), stage)
-        for feat, stage in zip(inputs, head.stages)
-    ]
-    size = stages[2].shape[2:]
-    coarse = np.concatenate([
-        relu(stages[2]),
-        relu(enlarge(stages[3], 2, size)),
-        relu(enlarge(stages[4], 2, size))
-    ], 1)
-    size = stages[1].shape[2:]
-    coarse = relu(enlarge(naive_norm_conv(coarse, head.coarse), 2, size))
-    fine = np.concatenate([relu(stages[0]), relu(stages[1]), coarse], 1)
-    fine = relu(naive_norm_conv(fine, head.fine))
-    return np.einsum('od,ndhw->nohw',
-                     array(head.displace.weight)[:, :, 0, 0], fine)
-
-
 def pairs(labels, radius):
     """Kind, image, source and neighbour of each pair, one after another.
 
@@ -244,9 +222,9 @@ def test_outputs_of_some_stages():
 
 
 def test_backbone_is_frozen():
-    model = build(auxiliary=DISPLACEMENT)
+    model = build()
     assert model.train() is model and model.training
-    assert model.decode_head.training and model.auxiliary_head.training
+    assert model.decode_head.training
     assert not any(part.training for part in model.backbone.modules())
     before = copy.deepcopy(model.backbone.state_dict())
     images = randn(2, 3, 48, 48)
@@ -261,9 +239,8 @@ def test_backbone_is_frozen():
         assert not parameter.requires_grad and parameter.grad is None
     for name, value in model.backbone.state_dict().items():
         assert torch.equal(value, before[name])
-    for head in (model.decode_head, model.auxiliary_head):
-        for parameter in head.parameters():
-            assert parameter.grad.abs().sum() > 0
+    for parameter in model.decode_head.parameters():
+        assert parameter.grad.abs().sum() > 0
     assert not model.eval().training and not model.decode_head.training
 
 
@@ -335,14 +312,13 @@ def test_loss_equals_a_naive_computation():
 
 
 def test_loss_without_confident_pixels():
-    model = build(auxiliary=DISPLACEMENT).train()
+    model = build().train()
     nothing = torch.full((48, 48), 255)
     losses = model.loss(randn(2, 3, 48, 48), labelled(nothing, nothing))
     assert set(losses) == {
-        'decode.loss_bg_pos', 'decode.loss_fg_pos', 'decode.loss_neg',
-        'aux.loss_dp_fg', 'aux.loss_dp_bg'
+        'decode.loss_bg_pos', 'decode.loss_fg_pos', 'decode.loss_neg'
     }
-    assert [value.item() for value in losses.values()] == [0] * 5
+    assert [value.item() for value in losses.values()] == [0] * 3
     sum(losses.values()).backward()
     for parameter in model.decode_head.parameters():
         assert parameter.grad.isfinite().all()
@@ -354,120 +330,6 @@ def test_too_small_crops_are_refused():
         head.loss(
             features((48, 48), num=1), labelled(*random_labels(1, (48, 48))),
             None)
-
-
-def train(model, steps=3):
-    """Losses and gradients of the edge branch of each step."""
-    model.train()
-    optimizer = torch.optim.SGD(
-        (p for p in model.parameters() if p.requires_grad),
-        lr=.1,
-        momentum=.9,
-        weight_decay=1e-4)
-    history = []
-    for step in range(steps):
-        losses = model.loss(
-            randn(2, 3, 48, 48, seed=step),
-            labelled(*random_labels(2, (48, 48), seed=step)))
-        loss, _ = model.parse_losses(losses)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        history.append([
-            *(losses[name].detach()
-              for name in sorted(losses) if name.startswith('decode.')),
-            *(p.grad.clone() for p in model.decode_head.parameters()),
-        ])
-    return history
-
-
-def test_displacements_have_no_influence_on_boundaries():
-    """Bit by bit: the two branches share no trained parameter."""
-    alone, both = build(), build(auxiliary=DISPLACEMENT)
-    weights = both.state_dict()
-    assert not any(name.startswith('auxiliary') for name in alone.state_dict())
-    alone.load_state_dict({name: weights[name] for name in alone.state_dict()})
-    start = copy.deepcopy(both.state_dict())
-    for one, other in zip(train(alone), train(both)):
-        assert len(one) == 3 + len(list(alone.decode_head.parameters()))
-        assert all(map(torch.equal, one, other))
-    trained = both.state_dict()
-    for name, value in alone.state_dict().items():
-        assert torch.equal(value, trained[name])
-    moved = {
-        name
-        for name in trained if not torch.equal(trained[name], start[name])
-    }
-    names = {
-        name
-        for name, _ in both.named_parameters()
-        if not name.startswith('backbone.')
-    }
-    assert moved == names
-
-
-# --- displacements --------------------------------------------------------
-
-
-@pytest.mark.parametrize('size', [SIZE, (32, 48)])
-def test_displacements_equal_a_naive_computation(size):
-    head = shake(DisplacementHead(CHANNELS, 4))
-    inputs = features(size)
-    found = head(inputs)
-    assert found.shape == (2, 2, -(-size[0] // 4), -(-size[1] // 4))
-    expected = naive_shifts(head, inputs)
-    np.testing.assert_allclose(
-        found.detach(), expected, rtol=0, atol=1e-5 * abs(expected).max())
-
-
-def test_mean_shift_is_for_evaluation():
-    head = DisplacementHead(CHANNELS, 4)
-    inputs = features(SIZE)
-    head.mean_shift.copy_(torch.tensor([1.5, -2.]))
-    trained = head.train()(inputs)
-    shifted = head.eval()(inputs)
-    torch.testing.assert_close(
-        trained - shifted,
-        torch.tensor([1.5, -2.]).view(1, 2, 1, 1).expand_as(trained))
-    assert 'mean_shift' in head.state_dict()
-    assert 'mean_shift' not in dict(head.named_parameters())
-
-
-def test_displacement_loss_equals_a_naive_computation(monkeypatch):
-    head = DisplacementHead(CHANNELS, 4, radius=3)
-    shifts = 3 * randn(2, 2, 12, 10)
-    monkeypatch.setattr(head, 'forward', lambda inputs: shifts)
-    labels = random_labels(2, (48, 40))
-    losses = head.loss(None, labelled(*labels), None)
-    terms = dict(bg=[], fg=[], neg=[])
-    for kind, n, (y, x), (v, u) in pairs(labels, 3):
-        moved = shifts[n, :, y, x] - shifts[n, :, v, u]
-        if kind == 'fg':
-            moved = moved - torch.tensor([v - y, u - x])
-        terms[kind].append(moved.abs().sum().item())
-    assert list(losses) == ['loss_dp_fg', 'loss_dp_bg']
-    assert losses['loss_dp_fg'].item() == pytest.approx(
-        np.mean(terms['fg']) / 4, rel=1e-4)
-    assert losses['loss_dp_bg'].item() == pytest.approx(
-        np.mean(terms['bg']) / 4, rel=1e-4)
-
-
-def test_perfect_displacements(monkeypatch):
-    """All cells of the object point to its centre, the rest anywhere."""
-    head = DisplacementHead(CHANNELS, 4, radius=3)
-    cells = torch.stack(
-        torch.meshgrid(torch.arange(8.), torch.arange(9.), indexing='ij'))
-    centre = torch.tensor([2.5, 4.]).view(2, 1, 1)
-    shifts = (centre - cells)[None]
-    monkeypatch.setattr(head, 'forward', lambda inputs: shifts)
-    inside = torch.full((32, 36), 2)
-    losses = head.loss(None, labelled(inside), None)
-    assert losses['loss_dp_fg'] == 0 and losses['loss_dp_bg'] == 0
-    # on the background the same pairs differ by their offsets: of the 12
-    # pairs of radius 3, |dy| + |dx| is 30 in total
-    losses = head.loss(None, labelled(torch.zeros_like(inside)), None)
-    assert losses['loss_dp_fg'] == 0
-    assert losses['loss_dp_bg'].item() == pytest.approx(30 / 12 / 4, rel=1e-4)
 
 
 # --- prediction -----------------------------------------------------------

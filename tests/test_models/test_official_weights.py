@@ -61,11 +61,6 @@ class OfficialHeads(nn.Module):
 def build(name, repo):
     cfg = Config.fromfile(str(repo / f'configs/_base_/models/{name}.py')).model
     cfg.backbone.init_cfg = None
-    if name == 'irn_r50':
-        cfg.auxiliary_head = dict(
-            type='DisplacementHead',
-            in_channels=(64, 256, 512, 1024, 2048),
-            num_classes=21)
     return MODELS.build(cfg)
 
 
@@ -96,11 +91,12 @@ def test_classifier(repo, mmseg_scope, prefix):
 
 
 def test_irnet(repo, mmseg_scope):
-    """Every tensor lands, and the branches compute what IRN's do."""
+    """Every tensor of the network lands, and the branch of the boundaries
+    computes what IRN's does; that of the displacements is left out."""
     model, other = build('irn_r50', repo), build('irn_r50', repo)
     heads = OfficialHeads()
     official = {**official_resnet(model.backbone), **heads.state_dict()}
-    found = convert_official_weights(official, with_displacement=True)
+    found = convert_official_weights(official)
     other.load_state_dict(found, strict=True)
     for name, value in model.backbone.state_dict().items():
         assert torch.equal(other.backbone.state_dict()[name], value), name
@@ -124,28 +120,6 @@ def test_irnet(repo, mmseg_scope):
                         factor) in enumerate(zip(feats, (1, 1, 2, 4, 4)), 1)
             ], 1))
         torch.testing.assert_close(other.decode_head(feats), edge)
-        x1, x2, x3 = (
-            getattr(heads, f'fc_dp{i}')(feats[i - 1]).relu()
-            for i in (1, 2, 3))
-        x4, x5 = (
-            up(getattr(heads, f'fc_dp{i}'), feats[i - 1], 2, half)
-            for i in (4, 5))
-        coarse = up(heads.fc_dp6, torch.cat([x3, x4, x5], 1), 2, size)
-        shifts = heads.fc_dp7[:4](torch.cat([x1, x2, coarse], 1))
-        shifts = shifts - heads.mean_shift.running_mean.view(1, 2, 1, 1)
-        torch.testing.assert_close(other.auxiliary_head.eval()(feats), shifts)
-
-
-def test_displacement_is_left_out(repo, mmseg_scope):
-    model = build('irn_r50', repo)
-    official = {
-        **official_resnet(model.backbone),
-        **OfficialHeads().state_dict()
-    }
-    found = convert_official_weights(official)
-    assert not any(name.startswith('auxiliary') for name in found)
-    _, unexpected = model.load_state_dict(found, strict=False)
-    assert not unexpected
 
 
 def test_other_weights_are_refused():
@@ -155,4 +129,9 @@ def test_other_weights_are_refused():
         convert_official_weights({
             'fc_edge6.weight': torch.zeros(1),
             'fc_edge7.x': torch.zeros(1)
+        })
+    with pytest.raises(ValueError, match=r"1 weights .* \['fc_dp8.x'\]"):
+        convert_official_weights({
+            'fc_edge6.weight': torch.zeros(1),
+            'fc_dp8.x': torch.zeros(1)
         })

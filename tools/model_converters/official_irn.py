@@ -1,6 +1,7 @@
 """Convert res50_cam.pth or res50_irn.pth of IRN and LPCAM.
 
-The classifier carries no prototypes: tools/build_prototypes.py makes them.
+The classifier carries no prototypes: tools/build_prototypes.py makes them. The
+displacement branch of IRNet, which only masks of instances need, is left out.
 """
 import argparse
 
@@ -16,18 +17,13 @@ def parse_args() -> argparse.Namespace:
         'sess/res50_irn.pth checkpoints/irn_r50_voc.pth')
     parser.add_argument('source', help='official checkpoint')
     parser.add_argument('target', help='file to write')
-    parser.add_argument(
-        '--with-displacement',
-        action='store_true',
-        help='keep the displacement branch of IRNet, which semantic masks do '
-        'not need')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
     weights = weights_of(read_checkpoint(args.source), args.source)
-    state_dict = convert_official_weights(weights, args.with_displacement)
+    state_dict = convert_official_weights(weights)
     write_checkpoint(dict(state_dict=state_dict, meta=dict()), args.target)
     print(f'{len(state_dict)} tensors written to {args.target}')
 

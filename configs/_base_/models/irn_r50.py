@@ -32,7 +32,4 @@ model = dict(
         strides=(4, 4, 8, 16, 16),
         num_classes=21,
         radius=10),
-    # Instances need auxiliary_head=dict(type='DisplacementHead',
-    # in_channels=(64, 256, 512, 1024, 2048), num_classes=21) as well; for
-    # semantic masks it changes nothing.
     test_cfg=dict(radius=5, beta=10, num_steps=256))

@@ -1,12 +1,10 @@
 # The schedule of IRNet in IRN and LPCAM, with the same optimiser as that of
-# the classifier (cam_5e.py): momentum 1e-4, a rate of 0.1 for the branch of
-# the boundaries and 1.0 for that of the displacements.
+# the classifier (cam_5e.py): momentum 1e-4 and a rate of 0.1, here for the
+# head as well.
 _base_ = './cam_5e.py'
 
 max_epochs = 3
-optim_wrapper = dict(
-    paramwise_cfg=dict(
-        _delete_=True, custom_keys=dict(auxiliary_head=dict(lr_mult=10))))
+optim_wrapper = dict(paramwise_cfg=dict(_delete_=True))
 param_scheduler = [
     dict(
         type='PolyLR',
