@@ -15,6 +15,7 @@ from mmlpcam.ops import (affinity_loss, covered_size, flip_average,
                          pair_affinity, pair_kinds, random_walk)
 from mmlpcam.structures import ActivationMaps, find_map_type
 from .map_refiner import MapRefiner
+from .targets import grid_labels
 
 
 @MODELS.register_module()
@@ -254,11 +255,7 @@ class EdgeHead(BaseModule):
             dict[str, Tensor]: See :func:`mmlpcam.ops.affinity_loss`.
         """
         logits = self(inputs)
-        labels = torch.stack(
-            [sample.gt_sem_seg.data for sample in batch_data_samples])
-        # the cell in the middle, as Pillow takes it
-        labels = F.interpolate(
-            labels.float(), logits.shape[-2:], mode='nearest-exact')
-        kinds = pair_kinds(labels[:, 0].long(), self.radius, self.num_classes)
+        labels = grid_labels(batch_data_samples, logits.shape[-2:])
+        kinds = pair_kinds(labels, self.radius, self.num_classes)
         affinity = pair_affinity(logits[:, 0].float().sigmoid(), self.radius)
         return affinity_loss(affinity, kinds)

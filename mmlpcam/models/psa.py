@@ -14,6 +14,7 @@ from mmlpcam.ops import (affinity_loss, affinity_walk, covered_size,
 from mmlpcam.structures import (ActivationMaps, MapType, find_map_type,
                                 register_map_type)
 from .map_refiner import MapRefiner
+from .targets import grid_labels
 
 register_map_type(MapType('psa', 'PSA', normalization='none', is_refined=True))
 
@@ -97,10 +98,7 @@ class AffinityHead(BaseModule):
             dict[str, Tensor]: See :func:`mmlpcam.ops.affinity_loss`.
         """
         feats = self(inputs).float()
-        masks = torch.stack(
-            [sample.gt_sem_seg.data for sample in batch_data_samples])
-        labels = F.interpolate(
-            masks.float(), feats.shape[2:], mode='nearest-exact')[:, 0].long()
+        labels = grid_labels(batch_data_samples, feats.shape[2:])
         return affinity_loss(
             feature_affinity(feats, self.radius),
             pair_kinds(labels, self.radius, self.num_classes))
