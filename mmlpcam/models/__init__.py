@@ -14,6 +14,7 @@ from .map_refiner import MapReader, MapRefiner, TrainingFree
 from .mct_heads import MCTHead, MCTPatchHead
 from .mctransformer import MCTransformer
 from .multi_scale_segmentor import MultiScaleSegmentor
+from .pair_head import PairHead
 from .pointwise_neck import PointwiseNeck
 from .pretrained_init import PretrainedInit
 from .prototype_bank import PrototypeBank
@@ -27,9 +28,9 @@ __all__ = [
     'CAMSegmentor', 'CRFLabeler', 'CRFTTAModel', 'EdgeHead', 'IRLabeler',
     'IRNet', 'MAP_DEFAULTS', 'MCTHead', 'MCTPatchHead', 'MCTransformer',
     'MapHead', 'MapReader', 'MapRefiner', 'MapSettings', 'MultiScaleSegmentor',
-    'PSALabeler', 'PointwiseNeck', 'PretrainedInit', 'PrototypeBank',
-    'PrototypeHead', 'ReCAMHead', 'StemResNet', 'StoredMaps', 'TrainingFree',
-    'find_map_head', 'find_prototype_head', 'image_labels', 'label_vectors',
-    'multi_scale_maps', 'predict_maps', 'prediction_settings',
+    'PSALabeler', 'PairHead', 'PointwiseNeck', 'PretrainedInit',
+    'PrototypeBank', 'PrototypeHead', 'ReCAMHead', 'StemResNet', 'StoredMaps',
+    'TrainingFree', 'find_map_head', 'find_prototype_head', 'image_labels',
+    'label_vectors', 'multi_scale_maps', 'predict_maps', 'prediction_settings',
     'set_map_prediction'
 ]

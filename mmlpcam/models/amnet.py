@@ -18,6 +18,7 @@ from mmlpcam.utils.masks import read_index_mask
 from .map_head import label_vectors
 from .map_inference import rescale
 from .map_refiner import MapRefiner
+from .targets import grid_labels
 
 register_map_type(MapType('amn', 'AMN', normalization='none', is_refined=True))
 
@@ -126,12 +127,7 @@ class AMNHead(BaseDecodeHead):
             batch_data_samples,
             feats.new_zeros(len(feats), self.num_classes - 1))
         logits = self(inputs, labels).float()
-        masks = torch.stack(
-            [sample.gt_sem_seg.data for sample in batch_data_samples])
-        # the cell in the middle, as Pillow takes it
-        target = F.interpolate(
-            masks.float(), logits.shape[2:], mode='nearest-exact')[:,
-                                                                   0].long()
+        target = grid_labels(batch_data_samples, logits.shape[2:])
         kept = target != self.ignore_index
         right = (logits.argmax(1) == target) & kept
         return dict(

@@ -3,19 +3,17 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from mmengine.structures import PixelData
 from mmseg.models.backbones import ResNet
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
-from mmseg.utils import ConfigType, SampleList
+from mmseg.utils import SampleList
 from torch import Tensor, nn
 
-from mmlpcam.ops import (affinity_loss, covered_size, flip_average,
-                         pair_affinity, pair_kinds, random_walk)
+from mmlpcam.ops import covered_size, flip_average, pair_affinity, random_walk
 from mmlpcam.structures import ActivationMaps, find_map_type
 from .map_refiner import MapRefiner
-from .targets import grid_labels
+from .pair_head import PairHead
 
 
 @MODELS.register_module()
@@ -168,7 +166,7 @@ def _crop(feats: Tensor, size: Sequence[int]) -> Tensor:
 
 
 @MODELS.register_module()
-class EdgeHead(BaseModule):
+class EdgeHead(PairHead):
     """Boundaries from several stages of a backbone.
 
     Each stage gives a few channels (1x1 convolution, group norm), enlarged
@@ -201,7 +199,7 @@ class EdgeHead(BaseModule):
                  num_groups: int = 4,
                  radius: int = 10,
                  init_cfg: dict | None = None) -> None:
-        super().__init__(init_cfg)
+        super().__init__(in_channels, num_classes, radius, init_cfg)
         if len(in_channels) != len(strides):
             raise ValueError(
                 'expected one stride for each of the features, but got '
@@ -210,14 +208,8 @@ class EdgeHead(BaseModule):
             raise ValueError(
                 f'`out_stride` {out_stride} must be one of the strides '
                 f'{tuple(strides)}, and the others multiples of it')
-        self.in_channels = tuple(in_channels)
         self.strides = tuple(strides)
-        self.num_classes = num_classes
         self.out_stride = out_stride
-        self.radius = radius
-        # what EncoderDecoder asks of a head
-        self.out_channels = num_classes
-        self.align_corners = False
         self.stages = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(width, channels, 1, bias=False),
@@ -241,21 +233,6 @@ class EdgeHead(BaseModule):
         ]
         return self.fuse(torch.cat(feats, 1))
 
-    def loss(self, inputs: Sequence[Tensor], batch_data_samples: SampleList,
-             train_cfg: ConfigType) -> dict[str, Tensor]:
-        """Compute the affinity loss.
-
-        Args:
-            inputs (Sequence[Tensor]): One feature per stage, (N, D, h, w).
-            batch_data_samples (list[:obj:`SegDataSample`]): Samples with
-                confident labels as ``gt_sem_seg``.
-            train_cfg (dict): Not needed; part of the interface.
-
-        Returns:
-            dict[str, Tensor]: See :func:`mmlpcam.ops.affinity_loss`.
-        """
-        logits = self(inputs)
-        labels = grid_labels(batch_data_samples, logits.shape[-2:])
-        kinds = pair_kinds(labels, self.radius, self.num_classes)
-        affinity = pair_affinity(logits[:, 0].float().sigmoid(), self.radius)
-        return affinity_loss(affinity, kinds)
+    def affinity(self, outputs: Tensor) -> Tensor:
+        """Compute affinities, see :func:`mmlpcam.ops.pair_affinity`."""
+        return pair_affinity(outputs[:, 0].sigmoid(), self.radius)

@@ -3,24 +3,22 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
-from mmseg.utils import ConfigType, SampleList
+from mmseg.utils import SampleList
 from torch import Tensor, nn
 
-from mmlpcam.ops import (affinity_loss, affinity_walk, covered_size,
-                         feature_affinity, pair_kinds)
+from mmlpcam.ops import affinity_walk, covered_size, feature_affinity
 from mmlpcam.structures import (ActivationMaps, MapType, find_map_type,
                                 register_map_type)
 from .map_refiner import MapRefiner
-from .targets import grid_labels
+from .pair_head import PairHead
 
 register_map_type(MapType('psa', 'PSA', normalization='none', is_refined=True))
 
 
 @MODELS.register_module()
-class AffinityHead(BaseModule):
+class AffinityHead(PairHead):
     """Features whose distance is an affinity (AffinityNet).
 
     Each stage of the backbone gives some channels (1x1 convolution, ELU),
@@ -50,18 +48,12 @@ class AffinityHead(BaseModule):
                  stride: int = 8,
                  radius: int = 5,
                  init_cfg: dict | None = None) -> None:
-        super().__init__(init_cfg)
+        super().__init__(in_channels, num_classes, radius, init_cfg)
         if len(in_channels) != len(channels):
             raise ValueError('expected `channels` for each of the '
                              f'{len(in_channels)} features, but got '
                              f'{len(channels)}')
-        self.in_channels = tuple(in_channels)
-        self.num_classes = num_classes
         self.stride = stride
-        self.radius = radius
-        # what EncoderDecoder asks of a head
-        self.out_channels = num_classes
-        self.align_corners = False
         self.stages = nn.ModuleList(
             nn.Conv2d(width, own, 1, bias=False)
             for width, own in zip(in_channels, channels))
@@ -84,24 +76,9 @@ class AffinityHead(BaseModule):
         ]
         return F.elu(self.fuse(torch.cat(feats, 1)))
 
-    def loss(self, inputs: Sequence[Tensor], batch_data_samples: SampleList,
-             train_cfg: ConfigType) -> dict[str, Tensor]:
-        """Compute the affinity loss (Eq. 3 to 6).
-
-        Args:
-            inputs (Sequence[Tensor]): One feature per stage, (N, D, h, w).
-            batch_data_samples (list[:obj:`SegDataSample`]): Samples with
-                confident labels as ``gt_sem_seg``.
-            train_cfg (dict): Not needed; part of the interface.
-
-        Returns:
-            dict[str, Tensor]: See :func:`mmlpcam.ops.affinity_loss`.
-        """
-        feats = self(inputs).float()
-        labels = grid_labels(batch_data_samples, feats.shape[2:])
-        return affinity_loss(
-            feature_affinity(feats, self.radius),
-            pair_kinds(labels, self.radius, self.num_classes))
+    def affinity(self, outputs: Tensor) -> Tensor:
+        """Compute affinities, see :func:`mmlpcam.ops.feature_affinity`."""
+        return feature_affinity(outputs, self.radius)
 
 
 @MODELS.register_module()
