@@ -18,7 +18,7 @@ from .map_refiner import MapReader, TrainingFree
 
 
 @MODELS.register_module()
-class IRLabeler(MapReader, TrainingFree):
+class IRLabeler(MapReader[Sequence[Tensor]], TrainingFree):
     """Model without weights that labels what stored maps are sure of.
 
     The dense CRF, which takes most of the time, runs for the images of a
