@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UPSTREAM := .venv-upstream
 TORCH := torch==2.13.0
+# of `make test-py`, named after the Python: .venv-python3.13
+PY_VENV := .venv-$(notdir $(PYTHON))
 DEMO := configs/lpcam/deeplabv3_parts.py
 DEMO_DATA := data/parts
 DEMO_DIR := work_dirs/demo
@@ -13,7 +15,7 @@ WORKERS ?= 2
 # Warnings of other packages at import would drown the output.
 export PYTHONWARNINGS := ignore
 
-.PHONY: demo demo-full test test-slow test-fuzz test-kill test-upstream lint format benchmark clean
+.PHONY: demo demo-full test test-slow test-fuzz test-kill test-upstream test-py lint format benchmark clean
 
 $(VENV)/ready: pyproject.toml setup.py requirements/runtime.txt requirements/mm.txt requirements/tests.txt
 	$(PYTHON) -m venv $(VENV)
@@ -68,6 +70,11 @@ test-kill: $(VENV)/ready
 test-upstream: $(UPSTREAM)/ready
 	$(UPSTREAM)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m '$(QUICK)'
 
+## test-py: all quick tests with another Python, such as PYTHON=python3.13
+test-py:
+	$(MAKE) VENV=$(PY_VENV) $(PY_VENV)/ready
+	$(PY_VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m '$(QUICK)'
+
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/isort -cq .
@@ -85,4 +92,4 @@ benchmark: $(VENV)/ready
 	$(BIN)/python tools/benchmark.py walk
 
 clean:
-	rm -rf $(VENV) $(UPSTREAM) work_dirs build *.egg-info
+	rm -rf $(VENV) .venv-* work_dirs build *.egg-info

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from mmlpcam.datasets import (PseudoLabelDataset, SegDatasetWrapper,
                               check_shared_masks, nested_datasets,
                               with_image_ids)
-from mmlpcam.evaluation import PseudoLabelWriter, is_labelled, read_manifest
+from mmlpcam.evaluation import PseudoLabelWriter, is_labeled, read_manifest
 from mmlpcam.models import MAP_DEFAULTS, MapSettings, predict_maps
 from mmlpcam.utils import on_main_process
 from mmlpcam.utils.names import listed
@@ -200,7 +200,7 @@ class LabelRefresher:
             return False
         missing = [
             image_id for image_id in dict.fromkeys(self._dataset.image_ids)
-            if not is_labelled(folder, image_id, with_maps=False)
+            if not is_labeled(folder, image_id, with_maps=False)
         ]
         if missing:
             print_log(

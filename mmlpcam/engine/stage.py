@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
-from mmlpcam.evaluation import is_labelled
+from mmlpcam.evaluation import is_labeled
 from mmlpcam.utils import on_main_process, write_json
 from mmlpcam.utils.names import listed
 from .checkpoints import last_checkpoint
@@ -341,7 +341,7 @@ class Stage:
             images = self._inputs['test_dataloader.dataset']['images']
             lacking += [
                 image[0] for image in images if
-                not is_labelled(folder, image[0], writer.get(
+                not is_labeled(folder, image[0], writer.get(
                     'save_maps', False), writer.get('extra_map_types', ()))
             ]
         if lacking:

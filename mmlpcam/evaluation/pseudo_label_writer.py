@@ -115,8 +115,8 @@ class PseudoLabelWriter(BaseMetric):
         Args:
             image_id (str): Path below the image folder without extension.
         """
-        return is_labelled(self.out_dir, image_id, self.save_maps,
-                           self.extra_map_types)
+        return is_labeled(self.out_dir, image_id, self.save_maps,
+                          self.extra_map_types)
 
     def missing(self) -> list[str]:
         """Return the images that :meth:`open` was told of and lack a file.
@@ -186,10 +186,10 @@ class PseudoLabelWriter(BaseMetric):
                 num_masks=sum(1 for _ in masks.rglob('*.png'))))
 
 
-def is_labelled(out_dir: str | os.PathLike,
-                image_id: str,
-                with_maps: bool,
-                extra_map_types: Sequence[str] = ()) -> bool:
+def is_labeled(out_dir: str | os.PathLike,
+               image_id: str,
+               with_maps: bool,
+               extra_map_types: Sequence[str] = ()) -> bool:
     """Whether a folder of labels holds those of an image, and not cut.
 
     Args:

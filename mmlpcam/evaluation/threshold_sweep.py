@@ -24,19 +24,19 @@ class LabelQuality(NamedTuple):
     """How many pixels get a kind of label at each threshold, and how well.
 
     Attributes:
-        labelled (np.ndarray): (T, ) int64 pixels that get such a label.
+        labeled (np.ndarray): (T, ) int64 pixels that get such a label.
         right (np.ndarray): (T, ) int64 those of them that are labelled
             rightly.
         truth (int): Pixels that should get such a label.
     """
-    labelled: np.ndarray
+    labeled: np.ndarray
     right: np.ndarray
     truth: int
 
     @property
     def precision(self) -> np.ndarray:
         """np.ndarray: (T, ) percent of the labels that are right, or NaN."""
-        return _percent(self.right, self.labelled)
+        return _percent(self.right, self.labeled)
 
     @property
     def recall(self) -> np.ndarray:
@@ -53,7 +53,7 @@ class LabelQuality(NamedTuple):
             tuple[np.ndarray, np.ndarray]: Share of its right labels and share
             of its wrong labels, (T, ) each; 0 where it has none.
         """
-        wrong = self.labelled - self.right
+        wrong = self.labeled - self.right
         return (self.right / max(self.right[base], 1),
                 wrong / max(wrong[base], 1))
 

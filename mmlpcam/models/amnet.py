@@ -137,7 +137,7 @@ class AMNHead(BaseDecodeHead):
 
 
 @MODELS.register_module()
-class AMNet(MapRefiner, EncoderDecoder):
+class AMNet(MapRefiner[Tensor], EncoderDecoder):
     """Network whose maps start from seeds and image labels (AMN).
 
     Trains an :class:`AMNHead` (``decode_head``) on the confident labels of a
@@ -202,9 +202,9 @@ class AMNet(MapRefiner, EncoderDecoder):
         kind = find_map_type(self.map_type)
         refined = []
         for i, (seeds, sample) in enumerate(zip(maps, data_samples)):
+            seed = _read_seed(self.seed_dir, sample.image_id, seeds.size)
             planes = gated_maps([scale[i] for scale in logits], seeds.labels,
-                                self._seed(sample.image_id, seeds.size,
-                                           images.device), seeds.size)
+                                seed.to(images.device), seeds.size)
             refined.append(
                 ActivationMaps(
                     seeds.labels, [planes[1:]],
@@ -214,12 +214,12 @@ class AMNet(MapRefiner, EncoderDecoder):
                     normalization=kind.normalization))
         return refined
 
-    def _seed(self, image_id: str, size: tuple[int, int],
-              device: torch.device) -> Tensor:
-        path = Path(self.seed_dir) / f'{image_id}.png'
-        mask = read_index_mask(path)
-        if mask.shape != tuple(size):
-            raise ValueError(f'{path} is {mask.shape} (H, W), but the image '
-                             f'is {tuple(size)}: make masks and maps from '
-                             'images of one size')
-        return torch.from_numpy(mask).to(device)
+
+def _read_seed(seed_dir: str, image_id: str, size: tuple[int, int]) -> Tensor:
+    path = Path(seed_dir) / f'{image_id}.png'
+    mask = read_index_mask(path)
+    if mask.shape != tuple(size):
+        raise ValueError(f'{path} is {mask.shape} (H, W), but the image '
+                         f'is {tuple(size)}: make masks and maps from '
+                         'images of one size')
+    return torch.from_numpy(mask)

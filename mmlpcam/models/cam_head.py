@@ -28,7 +28,7 @@ class CAMHead(PrototypeHead):
         **kwargs: See :class:`~mmlpcam.models.map_head.PrototypeHead`.
     """
 
-    map_types = ('cam', *PrototypeHead.map_types)
+    map_types: tuple[str, ...] = ('cam', *PrototypeHead.map_types)
 
     def __init__(
             self,

@@ -17,7 +17,7 @@ from mmlpcam.utils.parallel import explained_death, worker_pool
 from .map_refiner import MapReader, TrainingFree
 
 
-class CRFLabeler(MapReader, TrainingFree):
+class CRFLabeler(MapReader[Sequence[Tensor]], TrainingFree):
     """Base of models without weights that label what maps are sure of.
 
     The dense CRF, which takes most of the time, runs for the images of a

@@ -47,7 +47,7 @@ class StemResNet(ResNet):
 
 
 @MODELS.register_module()
-class IRNet(MapRefiner, EncoderDecoder):
+class IRNet(MapRefiner[Tensor], EncoderDecoder):
     """Network that finds boundaries, and walks maps up to them.
 
     Trains an :class:`EdgeHead` (``decode_head``) on confident labels; the

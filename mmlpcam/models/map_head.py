@@ -247,7 +247,7 @@ class PrototypeHead(MapHead):
         **kwargs: See :class:`MapHead`.
     """
 
-    map_types = ('lpcam_f', 'lpcam')
+    map_types: tuple[str, ...] = ('lpcam_f', 'lpcam')
     split_map_type = 'cam'
 
     def __init__(self,

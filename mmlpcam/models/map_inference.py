@@ -55,10 +55,11 @@ def multi_scale_maps(
     found: dict[str, list[Tensor]] = {name: [] for name in map_types}
     for scale in settings.scales:
         scaled = rescale(images, scale)
-        cells = settings.cells(tuple(scaled.shape[-2:]))
+        area = (scaled.shape[2], scaled.shape[3])
+        cells = settings.cells(area)
         if not classes:  # nothing to look for
-            for maps in found.values():
-                maps.append(images.new_zeros(len(images), 0, *cells))
+            for of_type in found.values():
+                of_type.append(images.new_zeros(len(images), 0, *cells))
             continue
         feats = model.extract_feat(
             torch.cat([scaled, scaled.flip(-1)]) if settings.flip else scaled)
@@ -66,8 +67,8 @@ def multi_scale_maps(
             maps = head.maps(feats, map_type, classes, flip=settings.flip)
             if tuple(maps.shape[-2:]) != cells:
                 raise ValueError(
-                    f'features of {tuple(scaled.shape[-2:])} images should be '
-                    f'{cells} at stride {settings.stride}, but are '
+                    f'features of {area} images should be {cells} at stride '
+                    f'{settings.stride}, but are '
                     f'{tuple(maps.shape[-2:])}: set `stride` of the '
                     f'{type(head).__name__} to the output stride of the '
                     'backbone')

@@ -1,6 +1,7 @@
 """Models that work on stored maps."""
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 from mmengine.model import BaseModel
 from mmseg.structures import SegDataSample
@@ -11,8 +12,11 @@ from mmlpcam.structures import ActivationMaps, load_maps
 from .map_inference import set_map_prediction, without_padding
 from .test_settings import complete_test_cfg
 
+# A segmentor gets a batch, a model without data preprocessor single images.
+Images = TypeVar('Images', Tensor, Sequence[Tensor])
 
-class MapReader:
+
+class MapReader(Generic[Images]):
     """Base of models whose prediction starts from stored maps.
 
     It comes before the class that makes a model of it,
@@ -43,7 +47,7 @@ class MapReader:
         self.test_cfg = complete_test_cfg(self, self.defaults)
 
     @abstractmethod
-    def label(self, images: Sequence[Tensor], maps: Sequence[ActivationMaps],
+    def label(self, images: Images, maps: Sequence[ActivationMaps],
               data_samples: SampleList) -> None:
         """Write predictions into samples.
 
@@ -55,8 +59,7 @@ class MapReader:
                 change in place: at least ``pred_sem_seg`` is set.
         """
 
-    def predict(self, inputs: Sequence[Tensor],
-                data_samples: SampleList) -> SampleList:
+    def predict(self, inputs: Images, data_samples: SampleList) -> SampleList:
         """Predict from the stored maps of images.
 
         Args:
@@ -80,14 +83,14 @@ class MapReader:
             inputs = without_padding(
                 inputs, [sample.metainfo for sample in data_samples])
         maps = [
-            load_maps(self.map_dir, sample, tuple(image.shape[-2:]))
+            load_maps(self.map_dir, sample, image.shape[-2:])
             for image, sample in zip(inputs, data_samples)
         ]
         self.label(inputs, maps, data_samples)
         return data_samples
 
 
-class MapRefiner(MapReader):
+class MapRefiner(MapReader[Images]):
     """Base of models that turn stored maps into better ones.
 
     Attributes:
@@ -101,7 +104,7 @@ class MapRefiner(MapReader):
     defaults = dict(bg_thr=0.3)
 
     @abstractmethod
-    def refine(self, images: Sequence[Tensor], maps: Sequence[ActivationMaps],
+    def refine(self, images: Images, maps: Sequence[ActivationMaps],
                data_samples: SampleList) -> list[ActivationMaps]:
         """Refine the maps of a batch.
 
@@ -116,7 +119,7 @@ class MapRefiner(MapReader):
             with ``map_type`` as their source.
         """
 
-    def label(self, images: Sequence[Tensor], maps: Sequence[ActivationMaps],
+    def label(self, images: Images, maps: Sequence[ActivationMaps],
               data_samples: SampleList) -> None:
         """Write refined maps, and the mask that follows, into samples.
 
@@ -142,7 +145,7 @@ class TrainingFree(BaseModel):
                  test_cfg: dict | None = None,
                  data_preprocessor: dict | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor)
-        self.test_cfg = test_cfg
+        self.test_cfg = test_cfg or {}
 
     def forward(self,
                 inputs: Sequence[Tensor],

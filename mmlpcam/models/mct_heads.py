@@ -1,6 +1,8 @@
 """Heads of MCTformer: maps from attention, PatchCAM and LPCAM."""
 from collections.abc import Sequence
+from functools import partial
 
+import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
 from mmseg.utils import SampleList
@@ -12,18 +14,17 @@ from mmlpcam.structures import MapType, register_map_type
 from .map_head import MapHead, PrototypeHead, label_vectors
 
 # maps of the official code go from their minimum to their maximum
-_FUSED = dict(normalization='minmax', eps=1e-8)
+_fused = partial(MapType, normalization='minmax', eps=1e-8)
 register_map_type(MapType('patchcam', 'PatchCAM'))
-register_map_type(MapType('patchcam_pa', 'PatchCAM, affinity', **_FUSED))
-register_map_type(MapType('mct', 'MCTformer V1', **_FUSED))
-register_map_type(MapType('mct_patchcam', 'MCTformer V2', **_FUSED))
+register_map_type(_fused('patchcam_pa', 'PatchCAM, affinity'))
+register_map_type(_fused('mct', 'MCTformer V1'))
+register_map_type(_fused('mct_patchcam', 'MCTformer V2'))
 register_map_type(
-    MapType('mct_lpcam_f', 'MCTformer + LPCAM-F', needs_bank=True, **_FUSED))
-register_map_type(
-    MapType('mct_lpcam', 'MCTformer + LPCAM', needs_bank=True, **_FUSED))
+    _fused('mct_lpcam_f', 'MCTformer + LPCAM-F', needs_bank=True))
+register_map_type(_fused('mct_lpcam', 'MCTformer + LPCAM', needs_bank=True))
 
 
-class ClassTokenHead:
+class ClassTokenHead(MapHead):
     """What the heads of both versions do with :class:`MCTransformer`.
 
     Args:
@@ -72,7 +73,7 @@ class ClassTokenHead:
 
 
 @MODELS.register_module()
-class MCTHead(ClassTokenHead, MapHead):
+class MCTHead(ClassTokenHead):
     """Head of MCTformer V1: class tokens alone.
 
     Map type 'mct': attention from class tokens to patches.
@@ -135,6 +136,7 @@ class MCTPatchHead(ClassTokenHead, PrototypeHead):
         """
         return self.conv_seg(self.local_features(feats)).mean((2, 3))
 
+    @torch.no_grad()
     def class_scores(self, centers: Tensor) -> Tensor:
         """Classify centres of patch tokens.
 
@@ -144,9 +146,8 @@ class MCTPatchHead(ClassTokenHead, PrototypeHead):
         Returns:
             Tensor: Softmax over the foreground classes, (K, C).
         """
-        return prototype_scores(centers,
-                                self.conv_seg.weight.detach().sum((2, 3)),
-                                self.conv_seg.bias.detach())
+        return prototype_scores(centers, self.conv_seg.weight.sum((2, 3)),
+                                self.conv_seg.bias)
 
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: SampleList,
              train_cfg: dict) -> dict[str, Tensor]:

@@ -159,7 +159,7 @@ class MCTransformer(BaseModule):
         ], 1) + self._positions(grid)
         number = self.num_tokens
         first = len(self.blocks) - self.num_class_layers
-        of_classes = of_patches = 0
+        of_classes = of_patches = x.new_zeros(())
         for i, block in enumerate(self.blocks):
             tokens, attention = block(tokens, tell=not self.training)
             if attention is not None:

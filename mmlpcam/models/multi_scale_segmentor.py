@@ -129,7 +129,7 @@ class MultiScaleSegmentor(EncoderDecoder):
 
 
 def _with_target_size(sample: SegDataSample,
-                      size: tuple[int, int]) -> SegDataSample:
+                      size: Sequence[int]) -> SegDataSample:
     """Return a sample with nothing but the resized target.
 
     'nearest-exact' looks at the centre of a pixel, as Pillow does; 'nearest'

@@ -30,6 +30,13 @@ class PrototypeBank(nn.Module):
         channels (int): Feature channels D.
     """
 
+    class_prototypes: Tensor
+    class_valid: Tensor
+    class_direction: Tensor
+    context_prototypes: Tensor
+    context_valid: Tensor
+    context_direction: Tensor
+
     def __init__(self, num_classes: int, num_clusters: int,
                  channels: int) -> None:
         super().__init__()

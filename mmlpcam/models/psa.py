@@ -82,7 +82,7 @@ class AffinityHead(PairHead):
 
 
 @MODELS.register_module()
-class AffinityNet(MapRefiner, EncoderDecoder):
+class AffinityNet(MapRefiner[Tensor], EncoderDecoder):
     """Network that learns affinities, and spreads maps along them (PSA).
 
     Trains an :class:`AffinityHead` (``decode_head``) and its backbone on

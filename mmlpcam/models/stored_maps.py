@@ -12,7 +12,7 @@ from .map_refiner import MapReader, TrainingFree
 
 
 @MODELS.register_module()
-class StoredMaps(MapReader, TrainingFree):
+class StoredMaps(MapReader[Sequence[Tensor]], TrainingFree):
     """Model without weights that predicts the maps that a stage has stored.
 
     It takes the place of the model that has made them, in a test loop, to
@@ -45,8 +45,7 @@ class StoredMaps(MapReader, TrainingFree):
         for image, chosen, sample in zip(images, maps, data_samples):
             found = {chosen.source: chosen}
             for name, folder in self.extra_map_dirs.items():
-                found[name] = load_maps(folder, sample,
-                                        tuple(image.shape[-2:]))
+                found[name] = load_maps(folder, sample, image.shape[-2:])
             # to be resized where they were made: devices round differently
             found = {
                 name:

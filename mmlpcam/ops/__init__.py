@@ -4,7 +4,7 @@ from .activation import (NORMALIZATIONS, activation_maps, covered_size,
                          strided_maps)
 from .affinity import (PairKinds, affinity_loss, masked_mean, pair_affinity,
                        pair_kinds, pair_offsets, path_cells,
-                       source_and_neighbours)
+                       source_and_neighbors)
 from .confident_labels import affinity_labels, confident_labels
 from .dense_crf import DenseCRF, label_unary, softmax_unary
 from .feature_affinity import affinity_walk, feature_affinity
@@ -25,7 +25,7 @@ __all__ = [
     'pair_affinity', 'pair_kinds', 'pair_offsets', 'path_cells',
     'prototype_direction', 'prototype_scores', 'random_walk',
     'refine_with_affinity', 'select_class_prototypes',
-    'select_context_prototypes', 'softmax_unary', 'source_and_neighbours',
+    'select_context_prototypes', 'softmax_unary', 'source_and_neighbors',
     'split_features', 'strided_maps', 'transition_matrix',
     'transition_of_pairs'
 ]

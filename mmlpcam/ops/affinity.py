@@ -131,7 +131,7 @@ def _source_size(size: Sequence[int], radius: int) -> tuple[int, int]:
     return height, width
 
 
-def source_and_neighbours(plane: Tensor, radius: int) -> tuple[Tensor, Tensor]:
+def source_and_neighbors(plane: Tensor, radius: int) -> tuple[Tensor, Tensor]:
     """Cut a plane into what the pairs of :func:`pair_affinity` join.
 
     Args:
@@ -177,7 +177,7 @@ def pair_kinds(labels: Tensor, radius: int, num_classes: int) -> PairKinds:
     Returns:
         PairKinds: Masks; a pair with a cell that is not trusted is in none.
     """
-    source, other = source_and_neighbours(labels, radius)
+    source, other = source_and_neighbors(labels, radius)
     trusted = (source < num_classes) & (other < num_classes)
     same = trusted & (source == other)
     return PairKinds(same & (source == 0), same & (source > 0),

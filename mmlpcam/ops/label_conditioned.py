@@ -1,5 +1,6 @@
 """Losses and maps of the activation manipulation network (AMN)."""
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -41,7 +42,7 @@ def balanced_smooth_loss(logits: Tensor,
     sides = [(target == 0) & kept, (target != 0) & kept]
     means = [loss[side].mean() for side in sides if side.any()]
     # the zero keeps the graph
-    return sum(means) / len(means) if means else (log_probs * 0).sum()
+    return torch.stack(means).mean() if means else (log_probs * 0).sum()
 
 
 def gated_maps(logits: Sequence[Tensor], labels: Sequence[int], seed: Tensor,
@@ -63,12 +64,13 @@ def gated_maps(logits: Sequence[Tensor], labels: Sequence[int], seed: Tensor,
     Returns:
         Tensor: Maps (n + 1, H, W) in [0, 1], the background first.
     """
-    mean = sum(
+    resized = (
         F.interpolate(
             scale[None].float(),
             size=list(size),
             mode='bilinear',
-            align_corners=False)[0] for scale in logits) / len(logits)
+            align_corners=False)[0] for scale in logits)
+    mean = reduce(torch.add, resized) / len(logits)
     planes = [0, *(label + 1 for label in labels)]
     maps = mean.softmax(0)[planes]
     low = maps.amin((1, 2), keepdim=True)

@@ -3,7 +3,9 @@ import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,7 +73,8 @@ class ActivationMaps:
         ])
 
     def _fuse(self, resized: list[Tensor]) -> Tensor:
-        return normalize_maps(sum(resized), self.normalization, self.eps)
+        return normalize_maps(
+            reduce(torch.add, resized), self.normalization, self.eps)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the maps to a ``.npz`` file, whole or not at all.
@@ -79,7 +82,8 @@ class ActivationMaps:
         Args:
             path (str | os.PathLike): File name.
         """
-        arrays = {
+        # Any, since by its type one may be the `allow_pickle` of np.savez
+        arrays: dict[str, Any] = {
             f'scale_{i}': maps.cpu().numpy()
             for i, maps in enumerate(self.scales)
         }
@@ -184,7 +188,7 @@ def _checked(arrays: dict[str, np.ndarray]) -> dict:
 
 
 def load_maps(map_dir: str | os.PathLike, sample: BaseDataElement,
-              size: tuple[int, int]) -> ActivationMaps:
+              size: Sequence[int]) -> ActivationMaps:
     """Read the stored maps of an image.
 
     Args:
@@ -193,7 +197,7 @@ def load_maps(map_dir: str | os.PathLike, sample: BaseDataElement,
             ``save_maps=True`` leaves it.
         sample (:obj:`BaseDataElement`): Sample with ``image_id`` in its
             metainfo.
-        size (tuple[int, int]): Size (H, W) of the image.
+        size (Sequence[int]): Size (H, W) of the image.
 
     Returns:
         ActivationMaps: The maps.

@@ -73,7 +73,7 @@ def has_sixteen_bits(path: str | os.PathLike) -> bool:
         if image.format == 'PNG':
             with open(path, 'rb') as file:
                 return file.read(32)[_PNG_DEPTH] == b'\x10'
-        return (image.format == 'TIFF'
+        return (isinstance(image, TiffImageFile)
                 and max(image.tag_v2.get(_BITS_TAG, (1, ))) > 8)
 
 

@@ -104,18 +104,18 @@ def _unusual_photo(rng: random.Random) -> tuple[bytes, Any, str]:
     what = rng.choice(('png', 'webp', 'bmp', 'tiff', 'grey', 'alpha', 'cmyk',
                        'palette', 'bilevel', 'gif', 'png16', 'rgb16', 'tiny',
                        'float', 'exif', 'progressive', 'bomb', 'grey alpha'))
-    grey = np.array(image.convert('L'))
+    gray = np.array(image.convert('L'))
     if what in ('png', 'bmp', 'tiff'):
         return encode(image, what), rgb, what
     if what == 'webp':
         return encode(image, 'webp', lossless=True), rgb, what
     if what == 'grey':
         return encode(image.convert('L'),
-                      'png'), grey[..., None].repeat(3, -1), what
+                      'png'), gray[..., None].repeat(3, -1), what
     if what in ('alpha', 'grey alpha'):
         image = image.convert('LA' if what[0] == 'g' else 'RGB')
         image.putalpha(255)
-        plain = grey[..., None].repeat(3, -1) if what[0] == 'g' else rgb
+        plain = gray[..., None].repeat(3, -1) if what[0] == 'g' else rgb
         return encode(image, 'png'), plain, what
     if what in ('png16', 'rgb16'):
         return *_png16(1 if what[0] == 'p' else 3), what
@@ -131,8 +131,8 @@ def _unusual_photo(rng: random.Random) -> tuple[bytes, Any, str]:
         turned = np.array(Image.fromarray(rgb).rotate(-90, expand=True))
         return encode(image, 'png', exif=exif), turned, what
     if what == 'float':
-        wide = Image.fromarray(grey.astype(np.float32) / 255)
-        return encode(wide, 'tiff'), grey[..., None].repeat(3, -1), what
+        wide = Image.fromarray(gray.astype(np.float32) / 255)
+        return encode(wide, 'tiff'), gray[..., None].repeat(3, -1), what
     if what == 'tiny':
         return encode(image.crop((0, 0, 1, 1)), 'png'), rgb[:1, :1], what
     if what == 'bomb':

@@ -30,7 +30,7 @@ class Evil:
                                    (f'touch {self.canary}', )))[self.way % 4]
 
 
-def is_labelling(result: Any) -> bool:
+def is_labeling(result: Any) -> bool:
     """Whether it is the form of labels at all."""
     return (isinstance(result, dict) and result.keys() == TRUTH.keys() and all(
         isinstance(value, tuple) and all(
@@ -66,7 +66,7 @@ def make_npy(room: Room) -> Case:
         # a pickle has no checksum: any labels at all may be what it says
         data, what = damage(rng, _save(vectors))
         story.append(what)
-        result = [is_labelling]
+        result = [is_labeling]
         if what.split()[0] in ('cut', 'empty', 'text'):
             result = []
     elif kind == 'evil':

@@ -83,7 +83,7 @@ def test_palette_is_the_one_of_pascal_voc():
 # --- mask files -----------------------------------------------------------
 
 
-def test_mask_files_keep_indices_and_have_colours(tmp_path):
+def test_mask_files_keep_indices_and_have_colors(tmp_path):
     mask = np.arange(256, dtype=np.uint8).reshape(4, 64)
     path = tmp_path / 'new' / 'mask.png'
     write_index_mask(path, mask)

@@ -96,7 +96,7 @@ def test_objects_are_telling_parts_on_larger_bodies():
     assert counts[1:].min() >= 16  # classes come in turn
 
 
-def test_colours_of_an_image_do_not_leak_the_mask():
+def test_colors_of_an_image_do_not_leak_the_mask():
     # No channel value may tell foreground from background by itself.
     sample = draw_parts_sample(0, 'train', 0)
     fore = sample.mask > 0

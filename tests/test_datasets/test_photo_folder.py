@@ -55,7 +55,7 @@ def build(*args, **kwargs):
     return DATASETS.build(cfg(*args, **kwargs))
 
 
-def labelled(data, dataset):
+def labeled(data, dataset):
     table = data / 'tags.csv'
     table.write_text('\n'.join(f'{name}{suffix},cat'
                                for name, suffix in PHOTOS.items()))
@@ -67,7 +67,7 @@ def labelled(data, dataset):
 
 
 def test_photos_of_all_formats_are_found_and_loaded(data):
-    dataset = labelled(data, cfg(data, pipeline=LOAD + PACK))
+    dataset = labeled(data, cfg(data, pipeline=LOAD + PACK))
     assert dataset.image_ids == list(PHOTOS)
     for index, (name, sample) in enumerate(zip(PHOTOS, dataset)):
         packed = sample['data_samples']
@@ -89,13 +89,13 @@ def test_data_root(data):
 
 def test_list_of_ids_decides_the_order(data):
     (data / 'list.txt').write_text('trip/day 1/é\n\na.b\n', encoding='utf-8')
-    dataset = labelled(data, cfg(data, ann_file=str(data / 'list.txt')))
+    dataset = labeled(data, cfg(data, ann_file=str(data / 'list.txt')))
     assert dataset.image_ids == ['trip/day 1/é', 'a.b']
 
 
 def test_only_photos_with_a_mask(data):
     pipeline = [*LOAD, dict(type='LoadAnnotations'), *PACK]
-    dataset = labelled(
+    dataset = labeled(
         data, cfg(data, masks=True, only_masked=True, pipeline=pipeline))
     check_files(dataset)
     assert dataset.image_ids == list(MASKED)

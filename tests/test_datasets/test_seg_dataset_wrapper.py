@@ -85,7 +85,7 @@ def source(data):
     return dict(type='JSONLabels', json_file=str(data / 'labels.json'))
 
 
-def labelled(data, dataset=None, **kwargs):
+def labeled(data, dataset=None, **kwargs):
     return ImageLabelDataset(
         inner(data) if dataset is None else dataset, source(data), **kwargs)
 
@@ -129,25 +129,25 @@ def test_labels_reach_data_samples(data):
 
 
 def test_metainfo_goes_through_as_a_copy(data):
-    dataset = labelled(data)
+    dataset = labeled(data)
     assert dataset.metainfo == dataset.dataset.metainfo
     dataset.metainfo['classes'] = ()
     assert dataset.metainfo['classes'] == META['classes']
 
 
 def test_lazy_init(data):
-    dataset = labelled(data, inner(data, lazy_init=True), lazy_init=True)
+    dataset = labeled(data, inner(data, lazy_init=True), lazy_init=True)
     assert not dataset._fully_initialized
     assert not dataset.dataset._fully_initialized
     assert dataset.metainfo['classes'] == META['classes']
     assert len(dataset) == 3 and dataset._fully_initialized
     np.testing.assert_array_equal(
-        labelled(data, lazy_init=True).label_counts, [1, 2])
+        labeled(data, lazy_init=True).label_counts, [1, 2])
 
 
 def test_pipeline_without_pack(data):
-    dataset = labelled(data,
-                       inner(data, pipeline=[dict(type='LoadImageFromFile')]))
+    dataset = labeled(data,
+                      inner(data, pipeline=[dict(type='LoadImageFromFile')]))
     assert dataset[2]['img_labels'] == (0, 1)
 
 
@@ -158,7 +158,7 @@ def test_test_time_augmentation(data):
             dict(type='RandomFlip', prob=0.),
             dict(type='RandomFlip', prob=1.)
         ], [dict(type='PackSegInputs')]])
-    dataset = labelled(
+    dataset = labeled(
         data, inner(data, pipeline=[dict(type='LoadImageFromFile'), tta]))
     samples = dataset[2]['data_samples']
     assert [item.img_labels for item in samples] == [(0, 1), (0, 1)]
@@ -167,14 +167,14 @@ def test_test_time_augmentation(data):
 @pytest.mark.parametrize('name', ['background', 'BG', '_background_'])
 def test_background_names(data, name):
     meta = dict(classes=(name, 'cat', 'dog'))
-    labelled(data, inner(data, metainfo=meta))
+    labeled(data, inner(data, metainfo=meta))
 
 
 def test_class_0_must_be_background(data):
     for classes, got in [(('cat', 'dog'), "'cat'"), ((), 'no classes')]:
         with pytest.raises(
                 ValueError, match=f'must be the background.*got {got}'):
-            labelled(data, inner(data, metainfo=dict(classes=classes)))
+            labeled(data, inner(data, metainfo=dict(classes=classes)))
 
 
 def test_absent_class_is_reported_once(data, monkeypatch):
@@ -183,7 +183,7 @@ def test_absent_class_is_reported_once(data, monkeypatch):
         'mmlpcam.datasets.image_label_dataset.print_log',
         lambda text, logger, level: seen.append((text, logger, level)))
     (data / 'labels.json').write_text('{"a": ["dog"], "b": [], "sub/c": []}')
-    dataset = labelled(data)
+    dataset = labeled(data)
     dataset.full_init()
     assert len(seen) == 1
     assert "1 of 2 classes have no image: 'cat'." in seen[0][0]
@@ -251,9 +251,9 @@ def test_empty_dataset_says_where_it_looked(data):
             **cfg, 'lazy_init': True
     }, repeat):
         with pytest.raises(ValueError, match=match):
-            labelled(data, bad)
+            labeled(data, bad)
     with pytest.raises(ValueError, match="img_suffix='.jpeg'"):
-        labelled(data, inner(data, img_suffix='.jpeg'))
+        labeled(data, inner(data, img_suffix='.jpeg'))
 
 
 def test_concat_and_repeat_inside(data):
@@ -263,7 +263,7 @@ def test_concat_and_repeat_inside(data):
         parts.append(inner(data, ann_file=f'{names[0]}.txt'))
     concat = dict(type='ConcatDataset', datasets=parts)
     repeat = dict(type='RepeatDataset', dataset=concat, times=2)
-    dataset = labelled(data, repeat)
+    dataset = labeled(data, repeat)
     assert isinstance(dataset.dataset, RepeatDataset)
     assert isinstance(dataset.dataset.dataset, ConcatDataset)
     assert dataset.image_ids == ['b', 'a', 'sub/c'] * 2
@@ -278,7 +278,7 @@ def test_concat_and_repeat_inside(data):
 def test_each_leaf_runs_its_own_pipeline(data):
     (data / 'a.txt').write_text('a')
     (data / 'b.txt').write_text('b')
-    dataset = labelled(
+    dataset = labeled(
         data,
         ConcatDataset([
             BaseSegDataset(
@@ -313,8 +313,8 @@ def test_wrapper_inside_mmengine_wrappers(data):
 @pytest.mark.parametrize('labels_outside', [True, False])
 def test_nested_wrappers(data, labels_outside):
     dataset = (
-        labelled(data, pseudo(data)) if labels_outside else pseudo(
-            data, labelled(data)))
+        labeled(data, pseudo(data)) if labels_outside else pseudo(
+            data, labeled(data)))
     for idx, labels in enumerate([(1, ), (), (0, 1)]):
         sample = dataset[idx]
         assert sample['data_samples'].img_labels == labels
@@ -352,14 +352,14 @@ def test_image_id_without_prefix(data):
 def test_duplicate_ids(data):
     (data / 'twice.txt').write_text('a\nb\na')
     with pytest.raises(ValueError, match=r"share the id 'a': '.*img/a\.jpg' "):
-        labelled(data, inner(data, ann_file='twice.txt'))
+        labeled(data, inner(data, ann_file='twice.txt'))
     concat = dict(type='ConcatDataset', datasets=[inner(data)] * 2)
     with pytest.raises(ValueError, match="share the id 'a'.*RepeatDataset"):
-        labelled(data, concat)
+        labeled(data, concat)
 
 
 def test_refusals(data):
-    dataset = labelled(data)
+    dataset = labeled(data)
     for method in (dataset.get_subset, dataset.get_subset_):
         with pytest.raises(
                 NotImplementedError,
@@ -372,15 +372,15 @@ def test_refusals(data):
 def test_refetch(data):
     np.random.seed(0)  # noqa: NPY002
     cut = [dict(type='GiveUp', ends=['a.jpg', 'b.jpg'])]
-    dataset = labelled(data, inner(data, pipeline=cut + PIPELINE))
+    dataset = labeled(data, inner(data, pipeline=cut + PIPELINE))
     for idx in range(3):  # labels follow the sample that was taken
         sample = dataset[idx]['data_samples']
         assert (sample.sample_idx, sample.img_labels) == (2, (0, 1))
     none = [dict(type='GiveUp', ends=['.jpg'])] + PIPELINE
-    dataset = labelled(data, inner(data, pipeline=none, max_refetch=2))
+    dataset = labeled(data, inner(data, pipeline=none, max_refetch=2))
     with pytest.raises(RuntimeError, match='None for .*max_refetch=2 is used'):
         dataset[0]
-    dataset = labelled(data, inner(data, pipeline=none, test_mode=True))
+    dataset = labeled(data, inner(data, pipeline=none, test_mode=True))
     with pytest.raises(
             RuntimeError,
             match=r'None for sample 1 \(image .*b\.jpg\), which a test'):
@@ -388,7 +388,7 @@ def test_refetch(data):
 
 
 def test_loading_error_names_the_sample(data):
-    dataset = labelled(data)
+    dataset = labeled(data)
     (data / 'gt' / 'b.png').unlink()
     with pytest.raises(
             RuntimeError,
@@ -399,7 +399,7 @@ def test_loading_error_names_the_sample(data):
 
 
 def test_pickle_and_workers(data):
-    dataset = labelled(data, pseudo(data))
+    dataset = labeled(data, pseudo(data))
     again = pickle.loads(pickle.dumps(dataset))
     assert again[2]['data_samples'].img_labels == (0, 1)
     loader = DataLoader(
@@ -441,8 +441,8 @@ def test_missing_images_are_found_early(data):
     cfg = inner(data, ann_file='list.txt')
     (data / 'labels.json').write_text('{"a": ["cat"], "nope": ["dog"]}')
     with pytest.raises(FileNotFoundError, match='1 of 2 .*nope.jpg'):
-        labelled(data, cfg)
-    assert len(labelled(data, cfg, check_files=False)) == 2
+        labeled(data, cfg)
+    assert len(labeled(data, cfg, check_files=False)) == 2
 
 
 # --- PseudoLabelDataset ---------------------------------------------------
@@ -461,10 +461,10 @@ def test_pseudo_labels_replace_the_masks(data):
 
 def test_pseudo_labels_ignore_the_label_map(data):
 
-    class Relabelled(BaseSegDataset):
+    class Relabeled(BaseSegDataset):
         METAINFO = dict(classes=('background', 'dog', 'cat'))
 
-    dataset = Relabelled(
+    dataset = Relabeled(
         data_root=str(data),
         data_prefix=dict(img_path='img', seg_map_path='gt'),
         metainfo=META,

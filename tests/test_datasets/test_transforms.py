@@ -123,8 +123,8 @@ def test_canvas_padding_values():
         dict(img=img.astype(np.float32)))['img']
     assert exact.dtype == np.float32
     assert (exact.reshape(-1, 3) == [0.5, 1.5, 2.5]).all(1).sum() == 3
-    grey = RandomCanvasCrop((1, 2), 9)(dict(img=img[..., 0]))['img']
-    assert sorted(grey.ravel().tolist()) == [9, 200]
+    gray = RandomCanvasCrop((1, 2), 9)(dict(img=img[..., 0]))['img']
+    assert sorted(gray.ravel().tolist()) == [9, 200]
     # a map is padded with "ignore"
     out = RandomCanvasCrop(2)(dict(img=img, gt=img[..., 0], seg_fields=['gt']))
     assert sorted(out['gt'].ravel().tolist()) == [200, 255, 255, 255]

@@ -405,7 +405,7 @@ def test_nobody_writes_the_labels(job):
         job.train(hook=dict(labels=None))
 
 
-def test_image_that_would_never_be_labelled(job):
+def test_image_that_would_never_be_labeled(job):
     some = job.data.dataset(indices=4)
     with pytest.raises(ValueError, match="2 training images .*'more/2008_00"):
         job.train(hook=dict(labels=dict(dataset=some)))

@@ -84,8 +84,8 @@ def test_what_works_passes_and_leaves_no_trace(classifier, tmp_path):
           train_dataloader__drop_last=True), 'there is no batch: of 6 photos'),
     (dict(train_dataloader__dataset__dataset__pipeline__0__type='LoadImage'),
      'LoadImage'),
-    (dict(train_dataloader__dataset__dataset__pipeline__0__colour='x'),
-     'colour'),
+    (dict(train_dataloader__dataset__dataset__pipeline__0__color='x'),
+     'color'),
     (dict(optim_wrapper__optimizer__type='Sdg'), 'Sdg'),
     (dict(optim_wrapper__optimizer__rate=1), 'rate'),
     (dict(param_scheduler__0__type='LinearLr'), 'LinearLr'),
@@ -142,7 +142,7 @@ def test_validation_before_the_prototypes(classifier, voc_mini):
         check(classifier, train_cfg__val_begin=3, **val)
 
 
-def test_batch_of_one_where_pooled_features_are_normalised(
+def test_batch_of_one_where_pooled_features_are_normalized(
         classifier, voc_mini):
     classifier.model.auxiliary_head = dict(
         type='ASPPHead',

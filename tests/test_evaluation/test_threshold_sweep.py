@@ -107,7 +107,7 @@ def test_labels_are_counted_over_all_pixels():
         for quality, chosen, right in ((sweep.foreground, above,
                                         value == truth), (sweep.background,
                                                           ~above, truth == 0)):
-            assert quality.labelled[t] == chosen.sum()
+            assert quality.labeled[t] == chosen.sum()
             assert quality.right[t] == (chosen & right).sum()
     assert sweep.foreground.truth == (truth > 0).sum()
     assert sweep.background.truth == (truth == 0).sum()
@@ -135,7 +135,7 @@ def test_ignored_value():
     maps = ActivationMaps((0, ), [torch.ones(1, 2, 2)], (2, 2), (2, 2), 'cam')
     truth = torch.tensor([[1, 9], [0, 9]])
     sweep = sweep_thresholds([(maps, truth)], GRID, 2, ignore_index=9)
-    assert sweep.foreground.labelled[0] == 2
+    assert sweep.foreground.labeled[0] == 2
     assert sweep.foreground.right[0] == sweep.foreground.truth == 1
 
 
@@ -144,7 +144,7 @@ def test_threshold_is_compared_in_the_precision_of_the_maps():
     maps = ActivationMaps((0, ), [torch.tensor([[[1., .3]]])], (1, 2), (1, 2),
                           'lpcam')
     sweep = sweep_thresholds([(maps, torch.ones(1, 2).long())], GRID, 2)
-    assert sweep.foreground.labelled.tolist() == [2] * 3 + [1] * 7 + [0]
+    assert sweep.foreground.labeled.tolist() == [2] * 3 + [1] * 7 + [0]
 
 
 # --- thresholds that follow -----------------------------------------------
@@ -221,12 +221,12 @@ def test_scores_with_confident_labels_beat_the_average():
     """What the rule means: labels at a kept score are better than most."""
     sweep = sweep_thresholds(random_samples(40), GRID, len(CLASSES))
     best, thr = (sweep.suggest()[key] for key in ('bg_thr', 'ir_fg_thr'))
-    right, labelled = sweep.foreground.right, sweep.foreground.labelled
-    average = right[best] / labelled[best]
+    right, labeled = sweep.foreground.right, sweep.foreground.labeled
+    average = right[best] / labeled[best]
     assert thr > best
 
     def share(low, high):
-        return ((right[low] - right[high]) / (labelled[low] - labelled[high]))
+        return ((right[low] - right[high]) / (labeled[low] - labeled[high]))
 
     assert all(share(t, thr) <= average for t in range(best, thr))
     assert all(share(thr, t) >= average for t in range(thr + 1, 10))

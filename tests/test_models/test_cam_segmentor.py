@@ -18,7 +18,7 @@ def samples(*metas):
     return [SegDataSample(metainfo=meta) for meta in metas]
 
 
-def labelled(*labels):
+def labeled(*labels):
     return samples(*(dict(img_labels=la) for la in labels))
 
 
@@ -60,7 +60,7 @@ def test_cam_equals_a_plain_multi_scale_cam(tiny):
             full = full + F.interpolate(cam, (48, 64), mode='bilinear')
     full = full[:, :, :37, :50]
     full = full / (full.amax((2, 3), keepdim=True) + 2e-5)
-    sample = model.predict(images, labelled((0, 1, 2)))[0]
+    sample = model.predict(images, labeled((0, 1, 2)))[0]
     torch.testing.assert_close(
         sample.activation.cam, full[0], rtol=0, atol=1e-5)
     assert full.amax((2, 3)).min() > .9
@@ -69,7 +69,7 @@ def test_cam_equals_a_plain_multi_scale_cam(tiny):
 def test_masks_agree_with_the_maps(tiny):
     model = tiny.build(
         with_bank=True, bg_thr=.6, extra_map_types=('cam', 'lpcam_f'))
-    sample = model.predict(randn(1, 3, 33, 48), labelled((0, 2)))[0]
+    sample = model.predict(randn(1, 3, 33, 48), labeled((0, 2)))[0]
     assert set(sample.activation.keys()) == {'lpcam', 'cam', 'lpcam_f'}
     maps = sample.activation.lpcam
     mask = sample.pred_sem_seg.data
@@ -92,7 +92,7 @@ def test_ties_go_to_the_background_then_to_the_lower_class(tiny, monkeypatch):
     maps[0, :, 0] = torch.tensor([[.3, .4, .3001, .2, 1.], [0.] * 5,
                                   [.3, .4, .3, .1, 1.]])
     model = with_maps(tiny.build(bg_thr=.3), monkeypatch, maps)
-    sample = model.predict(torch.zeros(1, 3, 1, 5), labelled((0, 2)))[0]
+    sample = model.predict(torch.zeros(1, 3, 1, 5), labeled((0, 2)))[0]
     assert sample.pred_sem_seg.data.tolist() == [[[0, 1, 1, 0, 1]]]
 
 
@@ -105,7 +105,7 @@ def test_background_threshold(tiny, monkeypatch, bg_thr, expected):
                                   [0., .4, .9, .9]])
     model = with_maps(tiny.build(bg_thr=bg_thr), monkeypatch, maps)
     # class 0 is not in the image
-    sample = model.predict(torch.zeros(1, 3, 1, 4), labelled((1, 2)))[0]
+    sample = model.predict(torch.zeros(1, 3, 1, 4), labeled((1, 2)))[0]
     assert sample.pred_sem_seg.data.tolist() == [[expected]]
 
 
@@ -113,7 +113,7 @@ def test_maps_follow_the_order_of_the_labels(tiny):
     model = tiny.build(with_bank=True)
     image = randn(1, 3, 32, 32)
     one, two = (
-        model.predict(image, labelled(order))[0] for order in [(0, 2), (2, 0)])
+        model.predict(image, labeled(order))[0] for order in [(0, 2), (2, 0)])
     assert two.img_labels == (2, 0)
     assert torch.equal(two.activation.lpcam, one.activation.lpcam.flip(0))
     assert two.scale_maps.labels == (2, 0)
@@ -124,7 +124,7 @@ def test_maps_follow_the_order_of_the_labels(tiny):
 
 def test_image_without_labels_is_background(tiny):
     model = tiny.build(with_bank=True, bg_thr=0., extra_map_types=('cam', ))
-    sample = model.predict(randn(1, 3, 33, 48), labelled(()))[0]
+    sample = model.predict(randn(1, 3, 33, 48), labeled(()))[0]
     assert sample.pred_sem_seg.data.shape == (1, 33, 48)
     assert not sample.pred_sem_seg.data.any()
     for kind in ('lpcam', 'cam'):
@@ -141,9 +141,9 @@ def test_image_without_labels_is_background(tiny):
 def test_batch_equals_each_image_alone(tiny, labels):
     model = tiny.build(with_bank=True, bg_thr=.5, extra_map_types=('cam', ))
     images = randn(2, 3, 33, 40)
-    together = model.predict(images, labelled(*labels))
+    together = model.predict(images, labeled(*labels))
     for n in range(2):
-        alone = model.predict(images[n:n + 1], labelled(labels[n]))[0]
+        alone = model.predict(images[n:n + 1], labeled(labels[n]))[0]
         assert together[n].img_labels == alone.img_labels == labels[n]
         for kind in ('lpcam', 'cam'):
             torch.testing.assert_close(
@@ -174,7 +174,7 @@ def test_predicted_labels(tiny, given, use):
     assert 0 < len(expected) < 3
     sample = model.predict(image, None if given is None else samples(given))[0]
     assert sample.img_labels == expected
-    known = model.predict(image, labelled(expected))
+    known = model.predict(image, labeled(expected))
     assert torch.equal(known[0].activation.cam, sample.activation.cam)
 
 
@@ -192,7 +192,7 @@ def test_nothing_predicted(tiny):
 def test_maps_are_resized_to_the_original_image(tiny):
     model = tiny.build(with_bank=True, bg_thr=.5)
     image = randn(1, 3, 32, 48)
-    small = model.predict(image, labelled((1, )))[0]
+    small = model.predict(image, labeled((1, )))[0]
     metas = dict(img_labels=(1, ), ori_shape=(50, 70, 3))
     large = model.predict(image, samples(metas))[0]
     expected = F.interpolate(
@@ -249,7 +249,7 @@ def test_unknown_test_cfg(tiny):
 
 def test_empty_bank(tiny):
     with pytest.raises(RuntimeError, match='the bank is empty'):
-        tiny.build().predict(randn(1, 3, 16, 16), labelled((0, )))
+        tiny.build().predict(randn(1, 3, 16, 16), labeled((0, )))
 
 
 def test_defaults(tiny):
@@ -266,7 +266,7 @@ def test_defaults(tiny):
 
 def test_loss_needs_no_masks(tiny):
     model = tiny.build().train()
-    losses = model.loss(randn(2, 3, 32, 32), labelled((0, ), ()))
+    losses = model.loss(randn(2, 3, 32, 32), labeled((0, ), ()))
     assert set(losses) == {'decode.loss_cls', 'decode.acc_cls'}
     logits = model.decode_head.classify(
         model.extract_feat(randn(2, 3, 32, 32)))

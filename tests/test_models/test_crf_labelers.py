@@ -313,7 +313,7 @@ def test_a_second_run_labels_none(chain):
     assert chain.content() == before
 
 
-def test_only_missing_images_are_labelled(chain):
+def test_only_missing_images_are_labeled(chain):
     chain.run()
     before = chain.content()
     for image_id in (chain.data.image_ids[0], chain.data.image_ids[4]):

@@ -76,7 +76,7 @@ def build(seed=0, test_cfg=None, preprocessor=None, **kwargs):
     return model.eval()
 
 
-def labelled(*labels):
+def labeled(*labels):
     """Samples with confident labels of shape (H, W)."""
     samples = [SegDataSample() for _ in labels]
     for sample, label in zip(samples, labels):
@@ -228,7 +228,7 @@ def test_backbone_is_frozen():
     assert not any(part.training for part in model.backbone.modules())
     before = copy.deepcopy(model.backbone.state_dict())
     images = randn(2, 3, 48, 48)
-    samples = labelled(*random_labels(2, (48, 48)))
+    samples = labeled(*random_labels(2, (48, 48)))
     optimizer = torch.optim.SGD(model.parameters(), lr=.1)
     for _ in range(2):
         loss, _ = model.parse_losses(model.loss(images, samples))
@@ -292,7 +292,7 @@ def test_loss_equals_a_naive_computation():
     head = shake(EdgeHead(CHANNELS, STRIDES, 4, channels=8, radius=3))
     inputs = features((48, 40))
     labels = random_labels(2, (48, 40))
-    losses = head.loss(inputs, labelled(*labels), None)
+    losses = head.loss(inputs, labeled(*labels), None)
     edge = 1 / (1 + np.exp(-naive_edge(head, inputs)[:, 0]))
     terms = dict(bg=[], fg=[], neg=[])
     for kind, n, (y, x), (v, u) in pairs(labels, 3):
@@ -314,7 +314,7 @@ def test_loss_equals_a_naive_computation():
 def test_loss_without_confident_pixels():
     model = build().train()
     nothing = torch.full((48, 48), 255)
-    losses = model.loss(randn(2, 3, 48, 48), labelled(nothing, nothing))
+    losses = model.loss(randn(2, 3, 48, 48), labeled(nothing, nothing))
     assert set(losses) == {
         'decode.loss_bg_pos', 'decode.loss_fg_pos', 'decode.loss_neg'
     }
@@ -328,7 +328,7 @@ def test_too_small_crops_are_refused():
     head = EdgeHead(CHANNELS, STRIDES, 4)
     with pytest.raises(ValueError, match=r'\(12, 12\) cells.*larger crops'):
         head.loss(
-            features((48, 48), num=1), labelled(*random_labels(1, (48, 48))),
+            features((48, 48), num=1), labeled(*random_labels(1, (48, 48))),
             None)
 
 

@@ -6,7 +6,7 @@ import torch
 
 from mmlpcam.ops import (PairKinds, affinity_loss, masked_mean, pair_affinity,
                          pair_kinds, pair_offsets, path_cells,
-                         source_and_neighbours)
+                         source_and_neighbors)
 
 
 def rand(*shape, seed=0, dtype=torch.float32):
@@ -57,7 +57,7 @@ def test_offsets(radius, number):
 
 
 @pytest.mark.parametrize('radius', [-3, 0, 1])
-def test_radius_without_neighbours(radius):
+def test_radius_without_neighbors(radius):
     with pytest.raises(
             ValueError, match=f'`radius` must be at least 2, but is {radius}'):
         pair_offsets(radius)
@@ -216,9 +216,9 @@ def test_partial_ties():
 # --- kinds of pairs -------------------------------------------------------
 
 
-def test_source_and_neighbours():
+def test_source_and_neighbors():
     plane = torch.arange(2 * 4 * 6).view(1, 2, 4, 6)
-    source, other = source_and_neighbours(plane, 3)
+    source, other = source_and_neighbors(plane, 3)
     assert source.shape == (1, 2, 1, 2, 2) and other.shape == (1, 2, 12, 2, 2)
     for number, (dy, dx) in enumerate(pair_offsets(3)):
         for y in range(2):

@@ -106,7 +106,7 @@ def test_cap():
     np.testing.assert_array_equal(result.labels, labels)
 
 
-def test_centres_are_the_means_of_the_labels():
+def test_centers_are_the_means_of_the_labels():
     points = randn(100, 5)
     result = kmeans(points, 7)
     for k in range(7):

@@ -241,7 +241,7 @@ def test_parity_lpcam_coco_head_maps(coco):
     check_head_maps(coco)
 
 
-def test_parity_lpcam_coco_maps_unlabelled(coco, tiny):
+def test_parity_lpcam_coco_maps_unlabeled(coco, tiny):
     """An image without labels: no class, but maps of the right size."""
     model = tiny.build(num_clusters=2, with_bank=True)
     for i, size, present in coco.images:

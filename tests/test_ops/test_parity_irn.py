@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmlpcam.ops import (affinity_loss, pair_affinity, pair_kinds,
-                         pair_offsets, random_walk, source_and_neighbours)
+                         pair_offsets, random_walk, source_and_neighbors)
 
 # 255 is not trusted, and all that is below is a class.
 NUM_CLASSES = 255
@@ -60,7 +60,7 @@ def test_parity_irn_offsets(irn, radius):
 
 def test_parity_irn_sources_and_destinations(irn, radius, order):
     grid = irn['pair_edge'].shape[-2:]
-    source, other = source_and_neighbours(
+    source, other = source_and_neighbors(
         torch.arange(grid.numel()).view(1, *grid), radius)
     assert torch.equal(source.flatten(), irn['pair_src'].long())
     assert torch.equal(other[0].flatten(1)[order], irn['pair_dst'].long())

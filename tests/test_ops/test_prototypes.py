@@ -150,7 +150,7 @@ def test_selection_equals_a_loop():
                                                   (z < .6)).tolist()
 
 
-def test_no_centre():
+def test_no_center():
     none = torch.zeros(0, 6)
     weight = randn(5, 6)
     assert kept_for_class(none, weight, 0, .9).shape == (0, )

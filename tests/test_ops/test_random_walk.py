@@ -352,6 +352,6 @@ def test_other_grids_are_refused(maps, edge):
     assert str(maps) in str(error.value) and str(edge) in str(error.value)
 
 
-def test_radius_without_neighbours():
+def test_radius_without_neighbors():
     with pytest.raises(ValueError, match='`radius` must be at least 2'):
         random_walk(torch.zeros(1, 4, 5), torch.zeros(4, 5), radius=1)

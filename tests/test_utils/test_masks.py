@@ -64,7 +64,7 @@ def gray_png(bits):
 
 
 @pytest.mark.parametrize('bits', [2, 4])
-def test_stretched_grey_is_refused(tmp_path, bits):
+def test_stretched_gray_is_refused(tmp_path, bits):
     path = tmp_path / 'a.png'
     path.write_bytes(gray_png(bits))
     assert by_mmseg(path).tolist() == [0, 255 // ((1 << bits) - 1)]

@@ -23,7 +23,7 @@ def test_legend_breaks_lines():
     assert draw_legend(CLASSES, PALETTE, 60).shape == (66, 60, 3)
 
 
-def test_legend_shows_colours_left_to_right():
+def test_legend_shows_colors_left_to_right():
     legend = draw_legend(CLASSES, PALETTE, 400)
     first = [(legend == color).all(-1).any(0).argmax() for color in PALETTE]
     assert 0 < first[0] < first[1] < first[2]

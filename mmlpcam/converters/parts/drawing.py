@@ -13,7 +13,7 @@ from .shapes import (BODY_AREAS, COATS, HUES, TELLING_PARTS, body_distance,
 SPLITS = ('train', 'val')
 
 _TWO_OBJECTS_PROB = 0.4
-_FAVOURITE_BACKGROUND_PROB = 0.5
+_FAVORITE_BACKGROUND_PROB = 0.5
 _TYPICAL_BODY_PROB = 0.92
 _HUE_SPREAD = 0.06
 _HIDDEN_PART_PROB = 0.13
@@ -137,12 +137,12 @@ def _place(rng: np.random.Generator, kind: int, taken: np.ndarray, yy: Field,
     return best[1], best[2]
 
 
-def _pick(rng: np.random.Generator, favourite: int, favourite_prob: float,
+def _pick(rng: np.random.Generator, favorite: int, favorite_prob: float,
           num: int) -> int:
-    """Draw ``favourite`` with its probability, else one of the others."""
-    if rng.random() < favourite_prob:
-        return favourite
-    return int((favourite + rng.integers(1, num)) % num)
+    """Draw ``favorite`` with its probability, else one of the others."""
+    if rng.random() < favorite_prob:
+        return favorite
+    return int((favorite + rng.integers(1, num)) % num)
 
 
 def _paint_body(rng: np.random.Generator, index: int, dist: Field,
@@ -199,8 +199,8 @@ def draw_parts_sample(seed: int,
     if rng.random() < _TWO_OBJECTS_PROB:
         classes.append(
             int((classes[0] + rng.integers(1, num_classes)) % num_classes))
-    favourite = classes[rng.integers(len(classes))]
-    background = BACKGROUNDS[_pick(rng, favourite, _FAVOURITE_BACKGROUND_PROB,
+    favorite = classes[rng.integers(len(classes))]
+    background = BACKGROUNDS[_pick(rng, favorite, _FAVORITE_BACKGROUND_PROB,
                                    len(BACKGROUNDS))]
     scene = background(rng, yy, xx, unit)
     draw_clutter(rng, scene, yy, xx, unit)
