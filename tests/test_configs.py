@@ -1,4 +1,5 @@
 """Every config builds in a fresh process, by its custom_imports alone."""
+import ast
 import os
 import re
 import subprocess
@@ -6,12 +7,19 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from torch import nn
 
 from mmlpcam.engine import StagedRunner
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / 'configs').glob('[!_]*/*.py'))
+# A config that is made of more cannot be read.
+MOST_FILES = 12
+MOST_FILES_OF_A_CHAIN = 30
 
 # Importing MMSegmentation takes seconds, so one process does it for all; each
 # config then has a child of its own, in which nobody has imported mmlpcam.
@@ -158,7 +166,7 @@ def test_training_of_the_official_code(name, epochs, batch_size, heads):
     assert cfg.train_dataloader.batch_size == batch_size
     assert cfg.train_dataloader.drop_last
     scheduler, = cfg.param_scheduler
-    assert (scheduler.power, scheduler.end) == (0.9, epochs)
+    assert scheduler.power == 0.9
 
 
 @pytest.mark.parametrize('name, rate, batch_size, steps', [
@@ -172,7 +180,92 @@ def test_deeplabv2_of_the_paper(name, rate, batch_size, steps):
     assert cfg.train_dataloader.batch_size == batch_size
     assert cfg.crop_size == (321, 321)
     num_batches = steps * cfg.optim_wrapper.accumulative_counts
-    assert cfg.train_cfg.max_iters == num_batches == cfg.param_scheduler[0].end
+    assert cfg.train_cfg.max_iters == num_batches
+
+
+class Line(BaseModel):
+    """A weight, and the rates that it has been trained at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+        self.rates = []
+
+    def forward(self, inputs, **kwargs):
+        return dict(loss=self.weight)
+
+    def train_step(self, data, optim_wrapper):
+        self.rates += optim_wrapper.get_lr()['lr']
+        return super().train_step(dict(inputs=data), optim_wrapper)
+
+
+@pytest.mark.parametrize('name, unit', [
+    ('lpcam/cam_r50_voc', 'epochs'),
+    ('lpcam/cam_r18_parts', 'epochs'),
+    ('lpcam/deeplabv3_voc', 'iters'),
+    ('irn/deeplabv2_coco', 'iters'),
+    ('irn/upernet_voc', 'iters'),
+])
+@pytest.mark.parametrize('longest', [7, 9])
+def test_the_rate_ends_with_the_training(name, unit, longest, tmp_path):
+    """Schedulers without `end` get that of the loop, whatever its length."""
+    cfg = Config.fromfile(str(ROOT / f'configs/{name}.py'))
+    decay = cfg.param_scheduler[-1]
+    assert decay.type == 'PolyLR'
+    if decay.get('begin'):  # a trial may be shorter than the warm-up
+        assert decay.pop('end') == cfg.train_cfg.max_iters
+        decay.begin = 2
+    else:
+        assert 'end' not in decay
+    rates = []
+    for end in ({}, dict(end=longest)):
+        loader = dict(
+            batch_size=1,
+            dataset=list(range(3)),
+            sampler=dict(type='DefaultSampler', shuffle=False))
+        runner = Runner(
+            Line(),
+            str(tmp_path),
+            train_dataloader=loader,
+            train_cfg={
+                'by_epoch': unit == 'epochs',
+                f'max_{unit}': longest
+            },
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=1.)),
+            param_scheduler=[dict(decay, **end)],
+            default_scope='mmengine',
+            experiment_name=f'{tmp_path.name}{len(end)}')
+        runner.train()
+        rates.append(runner.model.rates)
+    assert rates[0] == rates[1]
+    assert rates[0][-1] == pytest.approx(decay.get('eta_min', 0)) < rates[0][0]
+
+
+def bases(path: Path) -> set[Path]:
+    """The files that a config is made of, itself among them."""
+    found = {path}
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == '_base_':
+            names = ast.literal_eval(node.value)
+            for name in [names] if isinstance(names, str) else names:
+                found |= bases((path.parent / name).resolve())
+    return found
+
+
+def test_few_files_stand_behind_a_leaf_config(capsys):
+    numbers = {}
+    for path in CONFIGS:
+        files = bases(path)
+        stages = Config.fromfile(str(path)).get('stage_configs', {})
+        chain = files.union(*(bases(Path(stage).resolve())
+                              for stage in stages.values()))
+        numbers[f'{path.parent.name}/{path.name}'] = len(files), len(chain)
+    with capsys.disabled():
+        print('\nfiles behind each config: its own, and with its stages')
+        for name, (own, chain) in sorted(numbers.items()):
+            print(f'{own:5}{chain:5}  {name}')
+    assert max(own for own, _ in numbers.values()) <= MOST_FILES
+    assert max(chain for _, chain in numbers.values()) <= MOST_FILES_OF_A_CHAIN
 
 
 def test_documents_name_configs_and_tools_that_exist():

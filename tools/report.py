@@ -63,7 +63,7 @@ def parse_args() -> argparse.Namespace:
 def stages_of(config: Config, work_dir: Path) -> list[Stage]:
     """Return the stages of a chain, in their order; of a joint run, none."""
     config.work_dir = str(work_dir)
-    return StagedRunner(config).stages if 'stages' in config else []
+    return StagedRunner(config).stages if config.get('stages') else []
 
 
 def print_scores(work_dir: Path, stages: list[Stage]) -> None:

@@ -1,7 +1,6 @@
-# What `tools/test.py --tta` does: five scales and their mirror images, then
-# a dense CRF. The scales are factors of the test size (2048, 512) in
-# datasets/voc12_pseudo_labels.py. The CRF is that of DeepLab on VOC and of
-# LPCAM's author on COCO.
+# What `tools/test.py --tta` does: five scales of the test size (2048, 512) and
+# their mirror images, then a dense CRF: that of DeepLab on VOC and of LPCAM's
+# author on COCO.
 tta_model = dict(
     type='CRFTTAModel',
     crf=dict(

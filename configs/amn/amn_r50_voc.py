@@ -1,17 +1,18 @@
 # AMN on PASCAL VOC 2012: labels of the stage `ir_labels` and image labels in,
 # maps out. Never run on VOC.
 _base_ = [
-    '../_base_/models/cam_r50-d16.py',
-    '../_base_/datasets/voc12_image_labels.py',
-    '../_base_/datasets/irn_pipeline.py', '../_base_/schedules/cam_5e.py',
+    '../_base_/models/cam_r50-d16.py', '../_base_/datasets/voc12.py',
+    '../_base_/datasets/irn_512.py', '../_base_/schedules/cam.py',
     '../_base_/default_runtime.py'
 ]
 
 # ---- often changed ---------------------------------------------------------
+crop_size = (512, 512)
+train_cfg = dict(max_epochs=5)
+batch_size = 16
 smoothing = 0.4  # of the labels
 bg_thr = 0.25
 scales = (1.0, 0.5, 1.5, 2.0)
-# ----------------------------------------------------------------------------
 
 model = dict(
     type='AMNet',
@@ -21,19 +22,22 @@ model = dict(
         _delete_=True,
         type='AMNHead',
         in_channels=2048,
-        num_classes=21,
+        num_classes=_base_.num_classes,
         smoothing=smoothing),
     test_cfg=dict(_delete_=True, scales=scales, bg_thr=bg_thr))
+masks = _base_.train_dataloader.dataset
+masks.dataset.pipeline[4].crop_size = crop_size
 train_dataloader = dict(
+    batch_size=batch_size,
     dataset=dict(
-        dataset=dict(
-            _delete_=True,
-            type='PseudoLabelDataset',
-            label_dir='stage://ir_labels/masks',
-            dataset=dict(
-                _base_.train_dataloader.dataset.dataset,
-                pipeline=_base_.irn_pipeline))))
+        _delete_=True,
+        type='ImageLabelDataset',
+        labels=_base_.image_labels,
+        dataset=dict(masks, dataset=dict(masks.dataset, **_base_.photos))))
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='Adam', lr=5e-6, weight_decay=1e-4),
     paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=20))))
 param_scheduler = None  # the rate is constant
+test_dataloader = dict(dataset=_base_.score_dataset)
+test_evaluator = _base_.score_evaluator
+label_dataloader = dict(dataset=_base_.label_dataset)

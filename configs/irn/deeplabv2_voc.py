@@ -1,10 +1,24 @@
 # The paper's pipeline on PASCAL VOC 2012: LPCAM, IRN, DeepLabV2-ResNet-101.
-# `tools/test.py --tta` adds the CRF.
 _base_ = [
-    '../_base_/models/deeplabv2_r101-d8.py',
-    '../_base_/datasets/voc12_pseudo_labels_321.py',
-    '../_base_/schedules/deeplabv2_20k.py', '../_base_/chains/irn_voc.py',
-    '../_base_/default_runtime.py'
+    '../_base_/models/deeplabv2_r101-d8.py', '../_base_/datasets/voc12.py',
+    '../_base_/datasets/seg_321.py', '../_base_/schedules/deeplabv2.py',
+    '../_base_/chains/irn_voc.py', '../_base_/default_runtime.py'
 ]
 
-model = dict(data_preprocessor=dict(size=_base_.crop_size))
+# ---- often changed; K, tau and mu: ../lpcam/cam_r50_voc.py -----------------
+stages = _base_.irn_stages
+stages.maps.model.test_cfg.bg_thr = 0.3
+stages.ir_labels.model = dict(test_cfg=dict(fg_thr=0.45, bg_thr=0.25))
+stages.labels.model.test_cfg.bg_thr = 0.35
+max_iters = 40000  # 20k steps of two batches
+crop_size = (321, 321)
+train_dataloader = dict(batch_size=5, dataset=dict(dataset=_base_.photos))
+
+model = dict(
+    data_preprocessor=dict(size=crop_size),
+    decode_head=dict(num_classes=_base_.num_classes))
+optim_wrapper = dict(optimizer=dict(lr=2.5e-4))
+_base_.train_dataloader.dataset.dataset.pipeline[3].crop_size = crop_size
+val_dataloader = dict(dataset=_base_.val_photos)
+test_dataloader = val_dataloader
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters // 10)

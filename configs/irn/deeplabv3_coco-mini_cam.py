@@ -1,7 +1,6 @@
-# CAM in the place of LPCAM.
+# CAM in the place of LPCAM; scores tuned for it on the training photos.
 _base_ = './deeplabv3_coco-mini.py'
 
-# background scores, tuned on the training photos for CAM
 stages = dict(
     maps=dict(model=dict(test_cfg=dict(map_type='cam', bg_thr=0.41))),
     ir_labels=dict(model=dict(test_cfg=dict(fg_thr=0.55, bg_thr=0.3))),

@@ -1,17 +1,13 @@
-# The generated dataset with IRN between labels and segmentor, on a CPU.
-_base_ = [
-    '../_base_/models/deeplabv3_r18-d8_parts.py',
-    '../_base_/datasets/parts_pseudo_labels.py',
-    '../_base_/schedules/deeplabv3_parts.py', '../_base_/chains/irn.py',
-    '../_base_/default_runtime.py'
-]
+# The run of ../lpcam/deeplabv3_parts.py with IRN before the segmentor.
+_base_ = ['../lpcam/deeplabv3_parts.py', '../_base_/chains/irn.py']
+
+# ---- often changed ---------------------------------------------------------
+# background scores, tuned on the training images (tools/sweep_threshold.py)
+stages = dict(_base_.irn_stages, _delete_=True)
+stages['maps'].model.test_cfg.bg_thr = 0.4
+stages['ir_labels'].model = dict(test_cfg=dict(fg_thr=0.55, bg_thr=0.35))
+stages['labels'].model.test_cfg.bg_thr = 0.32
 
 stage_configs = dict(
-    classifier='{{ fileDirname }}/../lpcam/cam_r18_parts.py',
     ir_labels='{{ fileDirname }}/ir-labels_parts.py',
     irn='{{ fileDirname }}/irn_r18_parts.py')
-# background scores, tuned on the training images (tools/sweep_threshold.py)
-stages = dict(
-    maps=dict(model=dict(test_cfg=dict(bg_thr=0.4))),
-    ir_labels=dict(model=dict(test_cfg=dict(fg_thr=0.55, bg_thr=0.35))),
-    labels=dict(model=dict(test_cfg=dict(bg_thr=0.32))))

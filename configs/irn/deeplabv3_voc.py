@@ -1,9 +1,12 @@
-# LPCAM, IRN and DeepLabV3 on PASCAL VOC 2012.
-_base_ = [
-    '../_base_/models/deeplabv3_r50-d8.py',
-    '../_base_/datasets/voc12_pseudo_labels.py',
-    '../_base_/schedules/schedule_20k.py', '../_base_/chains/irn_voc.py',
-    '../_base_/tta_crf.py', '../_base_/default_runtime.py'
-]
+# The run of ../lpcam/deeplabv3_voc.py with IRN before the segmentor.
+_base_ = ['../lpcam/deeplabv3_voc.py', '../_base_/chains/irn.py']
 
-model = dict(data_preprocessor=dict(size=_base_.crop_size))
+# ---- often changed ---------------------------------------------------------
+stages = dict(_base_.irn_stages, _delete_=True)
+stages['maps'].model.test_cfg.bg_thr = 0.3
+stages['ir_labels'].model = dict(test_cfg=dict(fg_thr=0.45, bg_thr=0.25))
+stages['labels'].model.test_cfg.bg_thr = 0.35
+
+stage_configs = dict(
+    ir_labels='{{ fileDirname }}/ir-labels_voc.py',
+    irn='{{ fileDirname }}/irn_r50_voc.py')

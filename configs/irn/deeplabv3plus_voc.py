@@ -1,9 +1,6 @@
 # LPCAM, IRN and DeepLabV3+ on PASCAL VOC 2012.
-_base_ = [
-    '../_base_/models/deeplabv3plus_r50-d8.py',
-    '../_base_/datasets/voc12_pseudo_labels.py',
-    '../_base_/schedules/schedule_20k.py', '../_base_/chains/irn_voc.py',
-    '../_base_/tta_crf.py', '../_base_/default_runtime.py'
-]
+_base_ = './deeplabv3_voc.py'
 
-model = dict(data_preprocessor=dict(size=_base_.crop_size))
+model = dict(
+    decode_head=dict(
+        type='DepthwiseSeparableASPPHead', c1_in_channels=256, c1_channels=48))

@@ -1,18 +1,17 @@
-# IRNet on MS COCO: labels of the stage `ir_labels` in, masks refined from the
-# maps of the stage `maps` out.
+# IRNet on MS COCO: maps and labels of `ir_labels` in, masks out.
 _base_ = [
-    '../_base_/models/irn_r50.py', '../_base_/datasets/coco_image_labels.py',
-    '../_base_/datasets/irn_pipeline.py', '../_base_/schedules/irn_3e.py',
+    '../_base_/models/irn_r50.py', '../_base_/datasets/coco.py',
+    '../_base_/datasets/irn_512.py', '../_base_/schedules/irn.py',
     '../_base_/default_runtime.py'
 ]
 
-model = dict(decode_head=dict(num_classes=81))
-train_dataloader = dict(
-    batch_size=32,
-    dataset=dict(
-        _delete_=True,
-        type='PseudoLabelDataset',
-        label_dir='stage://ir_labels/masks',
-        dataset=dict(
-            _base_.train_dataloader.dataset.dataset,
-            pipeline=_base_.irn_pipeline)))
+# ---- often changed ---------------------------------------------------------
+crop_size = (512, 512)
+train_dataloader = dict(batch_size=32, dataset=dict(dataset=_base_.photos))
+train_cfg = dict(max_epochs=3)
+
+model = dict(decode_head=dict(num_classes=_base_.num_classes))
+_base_.train_dataloader.dataset.dataset.pipeline[4].crop_size = crop_size
+test_dataloader = dict(dataset=_base_.score_dataset)
+test_evaluator = _base_.score_evaluator
+label_dataloader = dict(dataset=_base_.label_dataset)

@@ -1,12 +1,26 @@
 # LPCAM, IRN and SegFormer-B2 on PASCAL VOC 2012.
 _base_ = [
-    '../_base_/models/segformer_mit-b2.py',
-    '../_base_/datasets/voc12_pseudo_labels.py',
-    '../_base_/schedules/adamw_40k.py', '../_base_/chains/irn_voc.py',
-    '../_base_/tta_crf.py', '../_base_/default_runtime.py'
+    '../_base_/models/segformer_mit-b2.py', '../_base_/datasets/voc12.py',
+    '../_base_/datasets/seg_512.py', '../_base_/schedules/adamw_iters.py',
+    '../_base_/chains/irn_voc.py', '../_base_/default_runtime.py'
 ]
 
-model = dict(data_preprocessor=dict(size=_base_.crop_size))
-train_dataloader = dict(batch_size=16)  # on one GPU; 16 in all
+# ---- often changed; K, tau and mu: ../lpcam/cam_r50_voc.py -----------------
+stages = _base_.irn_stages
+stages.maps.model.test_cfg.bg_thr = 0.3
+stages.ir_labels.model = dict(test_cfg=dict(fg_thr=0.45, bg_thr=0.25))
+stages.labels.model.test_cfg.bg_thr = 0.35
+max_iters = 40000
+crop_size = (512, 512)
+train_dataloader = dict(batch_size=16, dataset=dict(dataset=_base_.photos))
+
+model = dict(
+    data_preprocessor=dict(size=crop_size),
+    decode_head=dict(num_classes=_base_.num_classes))
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=10))))
+_base_.param_scheduler[1].end = max_iters
+_base_.train_dataloader.dataset.dataset.pipeline[3].crop_size = crop_size
+val_dataloader = dict(dataset=_base_.val_photos)
+test_dataloader = val_dataloader
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters // 10)

@@ -1,34 +1,32 @@
-# The classifier of the paper and its prototypes, on MS COCO 2014 (or 2017,
-# with COCO_YEAR=2017 in the environment).
+# The classifier of the paper and its prototypes, on MS COCO.
 _base_ = [
-    '../_base_/models/cam_r50-d16.py',
-    '../_base_/datasets/coco_image_labels.py', '../_base_/schedules/cam_5e.py',
+    '../_base_/models/cam_r50-d16.py', '../_base_/datasets/coco.py',
+    '../_base_/datasets/cam_512.py', '../_base_/schedules/cam.py',
     '../_base_/default_runtime.py'
 ]
 
 # ---- often changed ---------------------------------------------------------
-num_clusters = 20  # K, for class and context prototypes each
-fg_thr = 0.25  # tau, splits features by their CAM
-mu_f = 0.9  # class prototypes score above it
-mu_b = 0.5  # context prototypes score below it ...
-mu_b_low = 0.  # ... and above it
-images_per_class = 100  # drawn with replacement
-scales = (1.0, 0.5, 1.5, 2.0)
-# ----------------------------------------------------------------------------
-
+crop_size = (512, 512)
+train_dataloader = dict(batch_size=16, dataset=_base_.train_dataset)
+train_cfg = dict(max_epochs=5)
 model = dict(
-    decode_head=dict(num_classes=81, num_clusters=num_clusters, scales=scales))
-custom_hooks = [
-    dict(
-        type='PrototypeBankHook',
-        dataset=_base_.prototype_dataset,
-        fg_thr=fg_thr,
-        mu_f=mu_f,
-        mu_b=mu_b,
-        mu_b_low=mu_b_low,
-        images_per_class=images_per_class,
-        seed=666,
-        # The official code keeps all features, up to 120 000 per class; this
-        # bound keeps the memory of all classes below 26 GB.
-        max_features_per_class=20000)
-]
+    decode_head=dict(
+        num_classes=_base_.num_classes,
+        num_clusters=20,  # K, for class and context prototypes each
+        scales=(1.0, 0.5, 1.5, 2.0)))
+prototypes = dict(
+    fg_thr=0.25,  # tau, splits features by their CAM
+    mu_f=0.9,  # class prototypes score above it
+    mu_b=0.5,  # context prototypes score below it ...
+    mu_b_low=0.,  # ... and above it
+    images_per_class=100,  # drawn with replacement
+    seed=666,
+    # The official code keeps all features, up to 120 000 per class; this bound
+    # keeps the memory of all classes below 26 GB.
+    max_features_per_class=20000)
+
+_base_.train_dataloader.dataset.dataset.pipeline[3].crop_size = crop_size
+test_dataloader = dict(dataset=_base_.score_dataset)
+test_evaluator = _base_.score_evaluator
+label_dataloader = dict(dataset=_base_.label_dataset)
+custom_hooks = [dict(_base_.prototypes, **prototypes)]

@@ -1,24 +1,23 @@
 # Image labels of MS COCO in, trained DeepLabV3 out.
 _base_ = [
-    '../_base_/models/deeplabv3_r50-d8.py',
-    '../_base_/datasets/coco_pseudo_labels.py',
-    '../_base_/schedules/schedule_20k.py', '../_base_/chains/lpcam.py',
-    '../_base_/tta_crf.py', '../_base_/default_runtime.py'
+    '../_base_/models/deeplabv3_r50-d8.py', '../_base_/datasets/coco.py',
+    '../_base_/datasets/seg_512.py', '../_base_/schedules/iters.py',
+    '../_base_/chains/lpcam.py', '../_base_/default_runtime.py'
 ]
 
+# ---- often changed; K, tau and mu: cam_r50_coco.py -------------------------
+# background score of the masks (LPCAM paper, Sec. 4.1)
+stages = dict(labels=dict(model=dict(test_cfg=dict(bg_thr=0.3))))
 max_iters = 80000
-model = dict(
-    data_preprocessor=dict(size=_base_.crop_size),
-    decode_head=dict(num_classes=81),
-    auxiliary_head=dict(num_classes=81))
-param_scheduler = [
-    dict(
-        type='PolyLR',
-        eta_min=1e-4,
-        power=0.9,
-        begin=0,
-        end=max_iters,
-        by_epoch=False)
-]
-train_cfg = dict(max_iters=max_iters, val_interval=8000)
+crop_size = (512, 512)
+train_dataloader = dict(batch_size=4, dataset=dict(dataset=_base_.photos))
+
 stage_configs = dict(classifier='{{ fileDirname }}/cam_r50_coco.py')
+model = dict(
+    data_preprocessor=dict(size=crop_size),
+    decode_head=dict(num_classes=_base_.num_classes),
+    auxiliary_head=dict(num_classes=_base_.num_classes))
+_base_.train_dataloader.dataset.dataset.pipeline[3].crop_size = crop_size
+val_dataloader = dict(dataset=_base_.val_photos)
+test_dataloader = val_dataloader
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters // 10)

@@ -1,5 +1,4 @@
-# The maps of a jointly trained model instead of its segmentor, scored on the
-# training images: tools/test.py with its checkpoint.
+# The maps of a jointly trained model, scored on the training images.
 _base_ = './deeplabv3_parts_joint.py'
 
 model = dict(
@@ -8,15 +7,6 @@ model = dict(
         _delete_=True,
         map_type='lpcam',
         extra_map_types=('cam', 'lpcam_f'),
-        bg_thr=_base_.bg_thr))
-test_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='ImageLabelDataset',
-        labels=_base_.image_labels,
-        dataset=dict(
-            _base_.train_images,
-            test_mode=True,
-            pipeline=_base_.score_pipeline)))
-test_evaluator = dict(
-    _delete_=True, type='CAMIoUMetric', split='the training images')
+        bg_thr=_base_.prototypes.labels.bg_thr))
+test_dataloader = dict(dataset=dict(_delete_=True, **_base_.score_dataset))
+test_evaluator = dict(_delete_=True, **_base_.score_evaluator)

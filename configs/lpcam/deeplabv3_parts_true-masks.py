@@ -6,4 +6,4 @@ stages = dict(_delete_=True)
 stage_configs = dict(_delete_=True)
 train_dataloader = dict(
     dataset=dict(
-        _delete_=True, **_base_.train_images, pipeline=_base_.train_pipeline))
+        _delete_=True, **_base_.photos, pipeline=_base_.train_pipeline))

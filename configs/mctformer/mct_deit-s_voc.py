@@ -5,11 +5,10 @@
 _base_ = '../lpcam/cam_r50_voc.py'
 
 # ---- often changed ---------------------------------------------------------
-max_epochs = 60
+train_cfg = dict(max_epochs=60)
 batch_size = 64
 crop_size = (224, 224)
 num_clusters = 12  # K, for class and context prototypes each
-# ----------------------------------------------------------------------------
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -29,7 +28,7 @@ model = dict(
     backbone=dict(
         _delete_=True,
         type='MCTransformer',
-        num_classes=21,
+        num_classes=_base_.num_classes,
         img_size=crop_size[0],
         init_cfg=dict(
             type='Pretrained',
@@ -39,7 +38,7 @@ model = dict(
         _delete_=True,
         type='MCTPatchHead',
         in_channels=384,
-        num_classes=21,
+        num_classes=_base_.num_classes,
         num_clusters=num_clusters),
     test_cfg=dict(
         map_type='mct_lpcam',
@@ -64,8 +63,7 @@ param_scheduler = [
         type='CosineAnnealingLR',
         eta_min=1e-5,
         begin=5,
-        end=max_epochs,
-        T_max=max_epochs - 5,
+        end=train_cfg['max_epochs'],
+        T_max=train_cfg['max_epochs'] - 5,
         by_epoch=True)
 ]
-train_cfg = dict(max_epochs=max_epochs)

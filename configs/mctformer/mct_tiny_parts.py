@@ -1,16 +1,15 @@
-# A small MCTformer V2 from scratch, and prototypes, on the generated dataset.
+# A small MCTformer V2 from scratch, and prototypes, on the generated data set.
 _base_ = '../lpcam/cam_r18_parts.py'
 
 # ---- often changed ---------------------------------------------------------
-max_epochs = 40
+train_cfg = dict(max_epochs=40)
 num_clusters = 12  # K, for class and context prototypes each
-# ----------------------------------------------------------------------------
 
 model = dict(
     backbone=dict(
         _delete_=True,
         type='MCTransformer',
-        num_classes=6,
+        num_classes=_base_.num_classes,
         img_size=96,
         patch_size=8,
         embed_dims=96,
@@ -20,7 +19,7 @@ model = dict(
         _delete_=True,
         type='MCTPatchHead',
         in_channels=96,
-        num_classes=6,
+        num_classes=_base_.num_classes,
         num_clusters=num_clusters,
         stride=8),
     test_cfg=dict(
@@ -34,15 +33,3 @@ optim_wrapper = dict(
         bias_decay_mult=0.,
         custom_keys=dict(
             cls_token=dict(decay_mult=0.), pos_embed=dict(decay_mult=0.))))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=1e-5,
-        begin=0,
-        end=max_epochs,
-        T_max=max_epochs,
-        by_epoch=True,
-        convert_to_iter_based=True)
-]
-train_cfg = dict(max_epochs=max_epochs)

@@ -1,17 +1,8 @@
 # LPCAM on ReCAM, then IRN, on PASCAL VOC 2012. Never run on VOC.
-_base_ = '../irn/deeplabv2_voc.py'
+_base_ = ['../irn/deeplabv2_voc.py', '../_base_/chains/recam.py']
 
-stage_configs = dict(recam='{{ fileDirname }}/recam_r50_voc.py')
 stages = dict(
-    recam=dict(
-        after='classifier',
-        task='train',
-        config='recam',
-        title='ReCAM',
-        load_from='stage://classifier/last_checkpoint'),
-    maps=dict(
-        config='recam',
-        load_from='stage://recam/last_checkpoint',
-        model=dict(
-            test_cfg=dict(extra_map_types=('recam', 'lpcam_f', 'lpcam')))),
+    recam=_base_.recam_stage,
+    maps=_base_.recam_maps,
     seed=dict(config='recam'))
+stage_configs = dict(recam='{{ fileDirname }}/recam_r50_voc.py')

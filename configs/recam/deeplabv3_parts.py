@@ -1,12 +1,8 @@
-# ReCAM with LPCAM on the generated dataset, on a CPU.
-_base_ = [
-    '../_base_/models/deeplabv3_r18-d8_parts.py',
-    '../_base_/datasets/parts_pseudo_labels.py',
-    '../_base_/schedules/deeplabv3_parts.py', '../_base_/chains/recam.py',
-    '../_base_/default_runtime.py'
-]
+# The run of ../lpcam/deeplabv3_parts.py with ReCAM behind the classifier.
+_base_ = ['../lpcam/deeplabv3_parts.py', '../_base_/chains/recam.py']
 
-stage_configs = dict(
-    classifier='{{ fileDirname }}/../lpcam/cam_r18_parts.py',
-    recam='{{ fileDirname }}/recam_r18_parts.py')
-stages = dict(labels=dict(model=dict(test_cfg=dict(bg_thr=0.4))))
+stages = dict(
+    recam=_base_.recam_stage,
+    labels=_base_.recam_maps,
+    seed=dict(config='recam'))
+stage_configs = dict(recam='{{ fileDirname }}/recam_r18_parts.py')

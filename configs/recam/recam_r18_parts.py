@@ -1,22 +1,15 @@
-# The second stage of ReCAM on the generated dataset, and its prototypes.
+# The second stage of ReCAM on the generated data set, and its prototypes.
 _base_ = '../lpcam/cam_r18_parts.py'
 
-max_epochs = 4
+# ---- often changed ---------------------------------------------------------
+train_cfg = dict(max_epochs=4)
+recam_weight = 1.0  # lambda, of the softmax loss
+
 model = dict(
-    decode_head=dict(type='ReCAMHead'),
+    decode_head=dict(type='ReCAMHead', recam_weight=recam_weight),
     test_cfg=dict(extra_map_types=('recam', 'lpcam_f')))
 optim_wrapper = dict(
     optimizer=dict(lr=3e-4),
     paramwise_cfg=dict(
         _delete_=True, custom_keys={'decode_head.recam': dict(lr_mult=10)}))
-param_scheduler = [
-    dict(
-        type='PolyLR',
-        power=0.9,
-        eta_min=0,
-        begin=0,
-        end=max_epochs,
-        by_epoch=True,
-        convert_to_iter_based=True)
-]
-train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = _base_.param_scheduler[1:]  # without warm-up

@@ -1,11 +1,10 @@
-# The second stage of ReCAM on PASCAL VOC 2012, from the weights of the
-# classifier, and its prototypes. Never run on VOC.
+# The second stage of ReCAM on PASCAL VOC 2012, and its prototypes. Never run
+# on VOC.
 _base_ = '../lpcam/cam_r50_voc.py'
 
 # ---- often changed ---------------------------------------------------------
-max_epochs = 4
+train_cfg = dict(max_epochs=4)
 recam_weight = 1.0  # lambda, of the softmax loss
-# ----------------------------------------------------------------------------
 
 model = dict(
     decode_head=dict(type='ReCAMHead', recam_weight=recam_weight),
@@ -14,14 +13,3 @@ optim_wrapper = dict(
     optimizer=dict(lr=5e-5),
     paramwise_cfg=dict(
         _delete_=True, custom_keys={'decode_head.recam': dict(lr_mult=10)}))
-param_scheduler = [
-    dict(
-        type='PolyLR',
-        power=0.9,
-        eta_min=0,
-        begin=0,
-        end=max_epochs,
-        by_epoch=True,
-        convert_to_iter_based=True)
-]
-train_cfg = dict(max_epochs=max_epochs)

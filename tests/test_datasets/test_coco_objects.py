@@ -13,7 +13,7 @@ from mmlpcam.datasets.coco_objects import (CATEGORY_IDS, CATEGORY_TO_CLASS,
                                            CLASSES)
 from mmlpcam.utils.masks import read_index_mask, voc_colormap, write_index_mask
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs/_base_/datasets'
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 STEMS = {
     'train2014': ['COCO_train2014_000000000009', 'COCO_train2014_00000000001'],
     'val2014': ['COCO_val2014_000000000042'],
@@ -157,7 +157,7 @@ def test_dataset_names_what_is_missing(coco, kwargs, message):
 def test_configs_build_on_a_small_coco(coco, monkeypatch, year):
     monkeypatch.chdir(coco.parents[1])
     monkeypatch.setenv('COCO_YEAR', year)
-    cfg = Config.fromfile(str(CONFIGS / 'coco_image_labels.py'))
+    cfg = Config.fromfile(str(CONFIGS / 'lpcam/cam_r50_coco.py'))
     num_train = len(STEMS[f'train{year}'])
     for loader, has_mask in ((cfg.train_dataloader,
                               False), (cfg.label_dataloader, False),
@@ -170,7 +170,7 @@ def test_configs_build_on_a_small_coco(coco, monkeypatch, year):
     assert cfg.prototype_dataset == cfg.label_dataloader.dataset
     assert year in cfg.test_evaluator.split
 
-    cfg = Config.fromfile(str(CONFIGS / 'coco_pseudo_labels.py'))
+    cfg = Config.fromfile(str(CONFIGS / 'lpcam/deeplabv3_coco.py'))
     assert cfg.test_dataloader == cfg.val_dataloader
     dataset = DATASETS.build(cfg.val_dataloader.dataset)
     assert len(dataset) == 1
@@ -184,8 +184,8 @@ def test_configs_build_on_a_small_coco(coco, monkeypatch, year):
 
 def test_the_year_of_the_paper_is_the_default(monkeypatch):
     monkeypatch.delenv('COCO_YEAR', raising=False)
-    for kind in ('image_labels', 'pseudo_labels', 'pseudo_labels_321'):
-        cfg = Config.fromfile(str(CONFIGS / f'coco_{kind}.py'))
+    for name in ('lpcam/cam_r50', 'lpcam/deeplabv3', 'irn/deeplabv2'):
+        cfg = Config.fromfile(str(CONFIGS / f'{name}_coco.py'))
         dataset = cfg.train_dataloader.dataset.dataset
         assert dataset.data_prefix == dict(img_path='train2014')
         # nothing of VOC is left

@@ -61,6 +61,7 @@ class OfficialHeads(nn.Module):
 def build(name, repo):
     cfg = Config.fromfile(str(repo / f'configs/_base_/models/{name}.py')).model
     cfg.backbone.init_cfg = None
+    cfg.decode_head.num_classes = 21
     return MODELS.build(cfg)
 
 

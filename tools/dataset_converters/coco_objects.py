@@ -19,7 +19,7 @@ from mmlpcam.converters.coco_masks import (check_coco_masks, read_instances,
 from mmlpcam.utils.parallel import add_parallel_args, track_on_terminal
 
 EXAMPLE = """\
-example, for configs/_base_/datasets/coco_*.py:
+example, for configs/_base_/datasets/coco.py:
   cd data/coco
   for split in train2014 val2014; do
     python ../../tools/dataset_converters/coco_objects.py \\

@@ -1,9 +1,7 @@
-# The chain of irn.py with AMN between labels and IRN: it learns from the
-# confident labels of the first stage, and IRN from those of its maps. Its
-# config is `amn` in `stage_configs`. The thresholds are those of AMN.
-_base_ = './irn.py'
-
-stages = dict(
+# AMN between the confident labels and IRN, for `stages` of a leaf config with
+# the chain of irn.py: it learns from the labels of the first stage, and IRN
+# from those of its maps. Its config is `amn` in `stage_configs`.
+amn_stages = dict(
     amn=dict(after='ir_labels', task='train', config='amn', title='AMN'),
     amn_maps=dict(
         after='amn',

@@ -1,6 +1,6 @@
-# The chain of irn.py on MS COCO.
 _base_ = './irn.py'
 
+runner_type = 'StagedRunner'
 stage_configs = dict(
     classifier='{{ fileDirname }}/../../lpcam/cam_r50_coco.py',
     ir_labels='{{ fileDirname }}/../../irn/ir-labels_coco.py',

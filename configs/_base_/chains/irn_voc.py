@@ -1,6 +1,6 @@
-# The chain of irn.py on PASCAL VOC 2012.
 _base_ = './irn.py'
 
+runner_type = 'StagedRunner'
 stage_configs = dict(
     classifier='{{ fileDirname }}/../../lpcam/cam_r50_voc.py',
     ir_labels='{{ fileDirname }}/../../irn/ir-labels_voc.py',

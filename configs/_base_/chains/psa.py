@@ -1,9 +1,8 @@
 # Image labels -> classifier -> maps -> confident labels -> AffinityNet ->
-# masks, on which the leaf config trains: PSA, as in MCTformer, whose
-# background score is 0.39. The leaf names the configs of `classifier`,
-# `psa_labels` and `psa` in `stage_configs`.
-runner_type = 'StagedRunner'
-stages = dict(
+# masks, for `stages` of the leaf config: PSA, as in MCTformer, whose
+# background score is 0.39. The leaf trains on the masks, and names the configs
+# of classifier, psa_labels and psa in `stage_configs`.
+psa_stages = dict(
     classifier=dict(task='train', config='classifier', title='classifier'),
     maps=dict(
         task='label',

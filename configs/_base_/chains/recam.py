@@ -1,20 +1,13 @@
-# The chain of lpcam.py with a second stage of the classifier, that of ReCAM,
-# whose config is `recam` in `stage_configs`.
-_base_ = './lpcam.py'
-
-maker = dict(
+# The second stage of the classifier, that of ReCAM, for `stages` of the leaf
+# config, which names its config in `stage_configs`.
+recam_stage = dict(
+    after='classifier',
+    task='train',
+    config='recam',
+    title='ReCAM',
+    load_from='stage://classifier/last_checkpoint')
+# what the stage that makes maps changes
+recam_maps = dict(
     config='recam',
     load_from='stage://recam/last_checkpoint',
-    model=dict(
-        test_cfg=dict(
-            map_type='lpcam',  # or 'recam'
-            extra_map_types=('recam', 'lpcam_f', 'lpcam'))))
-stages = dict(
-    recam=dict(
-        after='classifier',
-        task='train',
-        config='recam',
-        title='ReCAM',
-        load_from='stage://classifier/last_checkpoint'),
-    labels=maker,
-    seed=dict(config='recam'))
+    model=dict(test_cfg=dict(extra_map_types=('recam', 'lpcam_f', 'lpcam'))))

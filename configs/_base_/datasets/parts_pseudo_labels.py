@@ -1,29 +1,13 @@
-# The generated dataset with the masks of the stage `labels`; validation on
+# The generated data set with the masks of the stage `labels`; validated on
 # true masks.
-_base_ = './parts.py'
+_base_ = ['./parts.py', './pseudo_labels.py']
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
-    dict(type='RandomFlip', prob=0.5, direction=['horizontal', 'vertical']),
-    dict(type='PackSegInputs')
+    _base_.load,
+    dict(type='LoadAnnotations'), _base_.flip, _base_.pack
 ]
 train_dataloader = dict(
-    batch_size=8,
-    num_workers=0,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='PseudoLabelDataset',
-        label_dir='stage://labels/masks',
-        dataset=dict(_base_.train_images, pipeline=train_pipeline)))
+    dataset=dict(dataset=dict(_base_.photos, pipeline=train_pipeline)))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=0,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        _base_.val_images, test_mode=True, pipeline=_base_.score_pipeline))
+    dataset=dict(_base_.val_photos, pipeline=_base_.score_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')

@@ -1,38 +1,18 @@
 # DeepLabV3 on three stages of a ResNet-18 from scratch, for 128 x 128 images.
-norm_cfg = dict(type='BN', requires_grad=True)
-data_preprocessor = dict(
-    type='SegDataPreProcessor',
-    mean=[118, 118, 118],
-    std=[60, 60, 60],
-    bgr_to_rgb=True,
-    pad_val=0,
-    seg_pad_val=255,
-    size_divisor=1)
+_base_ = './resnet18_parts.py'
+
 model = dict(
     type='EncoderDecoder',
-    data_preprocessor=data_preprocessor,
     backbone=dict(
-        type='ResNetV1c',
-        depth=18,
-        stem_channels=32,
         base_channels=32,
         num_stages=3,
         strides=(1, 2, 1),
         dilations=(1, 1, 2),
-        out_indices=(1, 2),
-        norm_cfg=norm_cfg,
-        norm_eval=False),
+        out_indices=(1, 2)),
     decode_head=dict(
         type='ASPPHead',
         in_channels=128,
-        in_index=-1,
         channels=64,
         dilations=(1, 3, 6),
-        dropout_ratio=0.1,
-        num_classes=6,
-        norm_cfg=norm_cfg,
-        align_corners=False,
-        loss_decode=dict(
-            type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)),
-    train_cfg=dict(),
+        norm_cfg=dict(type='BN', requires_grad=True)),
     test_cfg=dict(mode='whole'))

@@ -1,24 +1,14 @@
-norm_cfg = dict(type='SyncBN', requires_grad=True)
-data_preprocessor = dict(
-    type='SegDataPreProcessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    bgr_to_rgb=True,
-    pad_val=0,
-    seg_pad_val=255)
+# DeepLabV3 as in mmseg.
+_base_ = './imagenet.py'
+
 model = dict(
     type='EncoderDecoder',
-    data_preprocessor=data_preprocessor,
     backbone=dict(
         type='ResNetV1c',
         depth=50,
-        num_stages=4,
-        out_indices=(0, 1, 2, 3),
         dilations=(1, 1, 2, 4),
         strides=(1, 2, 1, 1),
-        norm_cfg=norm_cfg,
-        norm_eval=False,
-        style='pytorch',
+        norm_cfg=_base_.norm_cfg,
         contract_dilation=True,
         init_cfg=dict(
             type='Pretrained', checkpoint='open-mmlab://resnet50_v1c')),
@@ -28,24 +18,6 @@ model = dict(
         in_index=3,
         channels=512,
         dilations=(1, 12, 24, 36),
-        dropout_ratio=0.1,
-        num_classes=21,
-        norm_cfg=norm_cfg,
-        align_corners=False,
-        loss_decode=dict(
-            type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)),
-    auxiliary_head=dict(
-        type='FCNHead',
-        in_channels=1024,
-        in_index=2,
-        channels=256,
-        num_convs=1,
-        concat_input=False,
-        dropout_ratio=0.1,
-        num_classes=21,
-        norm_cfg=norm_cfg,
-        align_corners=False,
-        loss_decode=dict(
-            type='CrossEntropyLoss', use_sigmoid=False, loss_weight=0.4)),
-    train_cfg=dict(),
+        norm_cfg=_base_.norm_cfg),
+    auxiliary_head=dict(_base_.auxiliary_head, in_channels=1024),
     test_cfg=dict(mode='whole'))

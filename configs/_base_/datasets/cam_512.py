@@ -1,0 +1,25 @@
+# What the classifier of IRN and LPCAM trains on. The leaf config sets
+# `crop_size` of step 3.
+_base_ = './image_labels.py'
+
+train_dataloader = dict(
+    num_workers=8,
+    persistent_workers=True,
+    drop_last=True,
+    dataset=dict(
+        dataset=dict(pipeline=[
+            dict(type='LoadImageFromFile'),
+            # long side from 320 to 640 pixels
+            dict(
+                type='RandomChoiceResize',
+                scales=[(side, side) for side in range(320, 641)],
+                keep_ratio=True,
+                backend='pillow',
+                interpolation='bicubic'),
+            dict(type='RandomFlip', prob=0.5),
+            # filled with the mean colour, zero when the model normalises
+            dict(type='RandomCanvasCrop'),
+            dict(type='PackSegInputs')
+        ])))
+test_dataloader = dict(num_workers=4)
+label_dataloader = dict(num_workers=4)
