@@ -1,5 +1,6 @@
 """A refiner: maps follow the edges of the photo (He et al., ECCV 2010)."""
 from dataclasses import replace
+from functools import partial
 
 from mmseg.registry import MODELS
 from torch.nn.functional import avg_pool2d
@@ -8,6 +9,8 @@ from mmlpcam.models import MapRefiner, TrainingFree
 from mmlpcam.structures import MapType, register_map_type
 
 register_map_type(MapType('guided', 'guided filter', is_refined=True))
+mean = partial(
+    avg_pool2d, kernel_size=17, stride=1, padding=8, count_include_pad=False)
 
 
 @MODELS.register_module()
@@ -21,12 +24,8 @@ class GuidedFilter(MapRefiner, TrainingFree):
         ]  # yapf: disable
 
 
-def guided(image, maps, size=17, eps=1e-3):
+def guided(image, maps, eps=1e-3):
     gray = image.float().mean(0, keepdim=True) / 255
-
-    def mean(x):
-        return avg_pool2d(x, size, 1, size // 2, count_include_pad=False)
-
     slope = (mean(gray * maps) - mean(gray) * mean(maps)) / (
         mean(gray**2) - mean(gray)**2 + eps)
     offset = mean(maps) - slope * mean(gray)

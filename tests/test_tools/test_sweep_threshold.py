@@ -68,7 +68,10 @@ def refine(folder):
     """Turn stored maps into those of a random walk."""
     for path in folder.rglob('*.npz'):
         with np.load(path) as content:
-            changed = {**content, 'joint': np.bool_(True)}
+            changed = {
+                **content, 'source': np.str_('irn'),
+                'normalization': np.str_('image')
+            }
         np.savez(path, **changed)
 
 

@@ -1,5 +1,4 @@
 _base_ = [__import__('mmlpcam').config_path('lpcam/deeplabv3_parts.py')]
-
 custom_imports = dict(imports=['guided_filter'])
 model_of_stage = dict(
     _delete_=True, type='GuidedFilter', map_dir='stage://labels/maps')
