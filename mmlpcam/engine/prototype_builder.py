@@ -233,6 +233,7 @@ class PrototypeBuilder:
                 sampler=dict(
                     type='DefaultSampler', shuffle=False, round_up=False),
                 dataset=Subset(dataset, used)))
+        kind, settings = head.split_map_type, self.map_settings(head)
         feats, keys = defaultdict(list), defaultdict(list)
         batches = track_on_terminal(
             (loader, len(loader))) if is_main_process() else loader
@@ -242,9 +243,8 @@ class PrototypeBuilder:
             image, present = sample.sample_idx, sample.img_labels
             inputs = without_padding(data['inputs'], [sample.metainfo])
             local = head.local_features(model.extract_feat(inputs))[0]
-            kind = head.split_map_type
             maps = multi_scale_maps(model, inputs, [present], [kind],
-                                    self.map_settings(head))[0][kind]
+                                    settings)[0][kind]
             flat = local.flatten(1).t()
             for cam, label in zip(maps.full(), present):
                 if image not in repeats[label]:

@@ -206,12 +206,8 @@ class AMNet(MapRefiner[Tensor], EncoderDecoder):
             planes = gated_maps([scale[i] for scale in logits], seeds.labels,
                                 seed.to(images.device), seeds.size)
             refined.append(
-                ActivationMaps(
-                    seeds.labels, [planes[1:]],
-                    seeds.size,
-                    seeds.size,
-                    source=kind.name,
-                    normalization=kind.normalization))
+                ActivationMaps.of_kind(kind, seeds.labels, [planes[1:]],
+                                       seeds.size, seeds.size))
         return refined
 
 

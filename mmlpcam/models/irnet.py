@@ -144,13 +144,9 @@ class IRNet(MapRefiner[Tensor], EncoderDecoder):
                 seeds.strided(stride).to(edge)**power, edge, **walk)
             sample.set_data(dict(edge=PixelData(data=edge[None])))
             refined.append(
-                ActivationMaps(
-                    seeds.labels, [walked],
-                    seeds.size,
-                    covered_size(seeds.size, stride),
-                    source=kind.name,
-                    normalization=kind.normalization,
-                    eps=kind.eps))
+                ActivationMaps.of_kind(kind, seeds.labels, [walked],
+                                       seeds.size,
+                                       covered_size(seeds.size, stride)))
         return refined
 
 

@@ -76,17 +76,10 @@ def multi_scale_maps(
     kinds = [find_map_type(name) for name in map_types]
     return [{
         kind.name:
-        ActivationMaps(
-            labels=tuple(present),
-            scales=[
-                maps[i, [classes.index(label) for label in present]]
-                for maps in found[kind.name]
-            ],
-            size=size,
-            extent=settings.extent(size),
-            source=kind.name,
-            normalization=kind.normalization,
-            eps=kind.eps)
+        ActivationMaps.of_kind(kind, present, [
+            maps[i, [classes.index(label) for label in present]]
+            for maps in found[kind.name]
+        ], size, settings.extent(size))
         for kind in kinds
     } for i, present in enumerate(labels)]
 

@@ -143,10 +143,7 @@ class AffinityNet(MapRefiner[Tensor], EncoderDecoder):
                 beta=self.test_cfg['beta'],
                 num_steps=self.test_cfg['num_steps'])
             refined.append(
-                ActivationMaps(
-                    seeds.labels, [walked.clamp(max=1.)],
-                    seeds.size,
-                    extent,
-                    source=kind.name,
-                    normalization=kind.normalization))
+                ActivationMaps.of_kind(kind, seeds.labels,
+                                       [walked.clamp(max=1.)], seeds.size,
+                                       extent))
         return refined

@@ -15,6 +15,7 @@ from torch import Tensor
 from mmlpcam.ops import (NORMALIZATIONS, full_size_maps, normalize_maps,
                          strided_maps)
 from mmlpcam.utils import atomic_path, check_no_stage
+from .map_types import MapType
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,31 @@ class ActivationMaps:
     source: str
     normalization: str = 'class'
     eps: float = 0.
+
+    @classmethod
+    def of_kind(cls, kind: MapType, labels: Sequence[int],
+                scales: Sequence[Tensor], size: tuple[int, int],
+                extent: tuple[int, int]) -> 'ActivationMaps':
+        """Make maps that are normalised as their kind is.
+
+        Args:
+            kind (MapType): What made them.
+            labels (Sequence[int]): See the class.
+            scales (Sequence[Tensor]): The same.
+            size (tuple[int, int]): The same.
+            extent (tuple[int, int]): The same.
+
+        Returns:
+            ActivationMaps: The maps.
+        """
+        return cls(
+            tuple(labels),
+            scales,
+            size,
+            extent,
+            source=kind.name,
+            normalization=kind.normalization,
+            eps=kind.eps)
 
     def full(self) -> Tensor:
         """Return the maps at the size of the image.
