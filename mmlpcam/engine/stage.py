@@ -72,7 +72,8 @@ class Stage:
             source for source in find_inputs(relevant)
             if name not in references(source.node).values()
         ]
-        for text, parent in references(cfg._cfg_dict).items():
+        settings = relevant_cfg(cfg, 'train') | relevant_cfg(cfg, 'test')
+        for text, parent in references(settings).items():
             if parent not in self._folders:
                 raise ValueError(
                     f'{text!r} in the config of stage {name!r} must name one '
@@ -357,6 +358,8 @@ class Stage:
         if not text.startswith(PREFIX):
             return text
         name, _, rest = text[len(PREFIX):].partition('/')
+        if name not in self._folders:  # in a variable, which nothing reads
+            return text
         if rest == 'last_checkpoint':
             checkpoint = last_checkpoint(self._folders[name])
             if checkpoint is None:

@@ -224,6 +224,15 @@ def test_inherited_settings(config, tmp_path):
     assert stages[3].work_dir == str(tmp_path / 'segmentor')
 
 
+def test_variables_of_a_config_may_name_other_stages(config, tmp_path):
+    """Those of a base that defines another chain are not read."""
+    config.work_dir = str(tmp_path)
+    config.other_stages = dict(load_from='stage://elsewhere/last_checkpoint')
+    stages = StagedRunner(config).stages
+    assert [stage.name for stage in stages][-1] == 'segmentor'
+    assert stages[0].resolved_cfg().model.type == 'CAMSegmentor'
+
+
 @pytest.mark.parametrize('change, message', [
     (dict(segmentor=dict(task='train', config='x.py')), 'is taken'),
     ({
