@@ -1,5 +1,5 @@
 # DeiT's schedule, as MCTformer trains: AdamW, 5 epochs of warm-up, a cosine.
-# Its rate is 5e-4 for a batch of 512: the leaf config sets the rate of its own.
+# Its rate is 5e-4 for a batch of 512; the leaf config sets that of its batch.
 _base_ = './epochs.py'
 
 optim_wrapper = dict(
