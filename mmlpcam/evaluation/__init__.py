@@ -1,7 +1,7 @@
 """Metrics: importing this package registers them with MMSegmentation."""
-from .cam_iou_metric import (AreaCounts, CAMIoUMetric, count_areas,
-                             mean_scores, sum_areas, threshold_grid,
-                             threshold_scores)
+from .area_counts import (AreaCounts, count_areas, mean_scores, sum_areas,
+                          threshold_grid, threshold_scores)
+from .cam_iou_metric import CAMIoUMetric
 from .pseudo_label_writer import PseudoLabelWriter, is_labeled, read_manifest
 from .threshold_sweep import (LabelQuality, ThresholdSweep, find_maps,
                               load_scored_maps, sweep_thresholds)
