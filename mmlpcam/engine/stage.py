@@ -20,6 +20,7 @@ from mmlpcam.utils.names import listed
 from .checkpoints import last_checkpoint
 from .contents import ContentReader, content_changes
 from .distributed import init_distributed
+from .loader_processes import stop_loader_processes
 from .mixed_precision import init_amp
 from .stage_inputs import (PREFIX, Input, comparable, drop_training,
                            find_inputs, list_files, references, relevant_cfg,
@@ -153,8 +154,7 @@ class Stage:
                 print_log(
                     f'{self.work_dir} holds no checkpoint yet: the stage '
                     'begins anew',
-                    logger='current',
-                    level=logging.INFO)
+                    logger='current')
             runner = Runner.from_cfg(cfg)
             runner.register_hook(metrics)
             model = runner.train()
@@ -173,10 +173,10 @@ class Stage:
             finished=True,
             outputs=self._read_outputs(),
             metrics=metrics.values))
+        stop_loader_processes(runner)
         del runner
         gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        torch.cuda.empty_cache()  # does nothing without a GPU
         return model
 
     def _start(self) -> bool:
