@@ -11,6 +11,7 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor
 
+from mmlpcam.ops import otsu_thresholds
 from mmlpcam.structures import ActivationMaps, find_map_type
 from .map_head import MapSettings, find_map_head
 
@@ -154,7 +155,7 @@ def predict_maps(model: EncoderDecoder,
 
 
 def set_map_prediction(sample: SegDataSample, maps: dict[str, ActivationMaps],
-                       map_type: str, bg_thr: float) -> None:
+                       map_type: str, bg_thr: float | str) -> None:
     """Fill a sample with maps and the mask that follows from them.
 
     The sample then holds ``map_type``; ``img_labels``, the n classes in the
@@ -169,7 +170,9 @@ def set_map_prediction(sample: SegDataSample, maps: dict[str, ActivationMaps],
         sample (:obj:`SegDataSample`): Sample to change in place.
         maps (dict[str, ActivationMaps]): Maps by map type.
         map_type (str): The maps that give the mask.
-        bg_thr (float): Score of the background, in [0, 1].
+        bg_thr (float | str): Score of the background, in [0, 1]; 'otsu'
+            takes the one that separates the scores of the image best
+            (:func:`~mmlpcam.ops.otsu_thresholds`), without true masks.
     """
     chosen = maps[map_type]
     size = sample.metainfo.get('ori_shape', chosen.size)[:2]
@@ -188,8 +191,10 @@ def set_map_prediction(sample: SegDataSample, maps: dict[str, ActivationMaps],
                 data=_mask(full[map_type], chosen.labels, bg_thr)[None])))
 
 
-def _mask(maps: Tensor, labels: Sequence[int], bg_thr: float) -> Tensor:
+def _mask(maps: Tensor, labels: Sequence[int], bg_thr: float | str) -> Tensor:
     """Mask (H, W), int64, of maps (n, H, W)."""
+    if isinstance(bg_thr, str):
+        bg_thr, = otsu_thresholds(maps.amax(0)) if len(maps) else (0., )
     values = torch.tensor([0, *(label + 1 for label in labels)],
                           device=maps.device)
     planes = torch.cat([torch.full_like(maps[:1], bg_thr), maps
