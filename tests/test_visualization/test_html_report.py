@@ -143,10 +143,7 @@ def open_page(path):
 
 
 def shares(dom):
-    return [
-        float(share)
-        for share in re.findall(r'mask: ([\d.]+) %', dom)
-    ]
+    return [float(share) for share in re.findall(r'mask: ([\d.]+) %', dom)]
 
 
 def test_in_a_browser(page):
