@@ -1,12 +1,13 @@
 """Masks and maps of photos, in the manner of MMSegmentation."""
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from mmcv.transforms import Compose
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from mmengine.infer import BaseInferencer
 from mmengine.registry import init_default_scope
 from mmseg.structures import SegDataSample
@@ -363,6 +364,9 @@ class LPCAMInferencer(BaseInferencer):
 
     def _init_pipeline(self, cfg: Config) -> Compose:
         return photo_pipeline(cfg)
+
+    def _init_collate(self, cfg: Config) -> Callable:
+        return pseudo_collate
 
     def _init_visualizer(self, cfg: Config) -> None:
         """Leave out the windows and backends of a training."""

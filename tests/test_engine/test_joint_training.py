@@ -451,7 +451,11 @@ def test_killed_before_a_generation_is_whole(job):
 
 
 def test_report(job):
-    draw = runpy.run_path(str(ROOT / 'tools/report.py'))['draw']
+    report = runpy.run_path(str(ROOT / 'tools/report.py'))
+
+    def draw(cfg, run, *args):
+        return report['draw'](report['RunContents'](cfg, run), *args)
+
     run = job.folder / 'run'
     run.mkdir()
     pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]

@@ -74,7 +74,7 @@ class CVATMasks(MaskFormat):
             raise ValueError(f'{path} has no {_LABELS}: export the task from '
                              'CVAT as "Segmentation mask 1.1"')
         finder = ImageFinder(images)
-        values = self._values(files.pop(_LABELS)(), f'{path}, {_LABELS}')
+        names = _label_map(files[_LABELS], f'{path}, {_LABELS}')
         for name, load in files.items():
             folder, _, rest = name.partition('/')
             if folder != _CLASSES or not rest.endswith('.png'):
@@ -86,21 +86,7 @@ class CVATMasks(MaskFormat):
             with reading(where, 'PNG of colours'):
                 with Image.open(io.BytesIO(load())) as image:
                     pixels = np.asarray(image.convert('RGB'))
-                yield image_id, self._mask(pixels, values, where)
-
-    def _values(self, content: bytes, where: str) -> dict[int, str]:
-        """Return the label of each colour of ``labelmap.txt``."""
-        names: dict[int, str] = {}
-        with reading(where, 'label map of CVAT'):
-            for line in content.decode('utf-8-sig').splitlines():
-                if not line.strip() or line.startswith('#'):
-                    continue
-                name, color = line.split(':')[:2]
-                code = _codes(np.array(color.split(','), np.uint8))
-                if code in names:
-                    raise ValueError(f'the colour {color} is there twice')
-                names[int(code)] = name
-        return names
+                yield image_id, self._mask(pixels, names, where)
 
     def _mask(self, pixels: np.ndarray, names: dict[int, str],
               where: str) -> np.ndarray:
@@ -114,6 +100,21 @@ class CVATMasks(MaskFormat):
             found.append(0 if name ==
                          'background' else self.value_of(name, where))
         return np.array(found, np.uint8)[index].reshape(pixels.shape[:2])
+
+
+def _label_map(load: Callable[[], bytes], where: str) -> dict[int, str]:
+    """Return the label of each colour of ``labelmap.txt``."""
+    names: dict[int, str] = {}
+    with reading(where, 'label map of CVAT'):
+        for line in load().decode('utf-8-sig').splitlines():
+            if not line.strip() or line.startswith('#'):
+                continue
+            name, color = line.split(':')[:2]
+            code = int(_codes(np.array(color.split(','), np.uint8)))
+            if code in names:
+                raise ValueError(f'the colour {color} is there twice')
+            names[code] = name
+    return names
 
 
 def _codes(pixels: np.ndarray) -> np.ndarray:

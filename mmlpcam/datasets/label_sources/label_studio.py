@@ -60,7 +60,7 @@ class LabelStudioLabels(ImageLabelSource):
                 for result in results:
                     if result['type'] == 'choices' and self.from_name in (
                             None, result['from_name']):
-                        controls.add(result['from_name'])
+                        controls.add(str(result['from_name']))
                         choices += result['value']['choices']
             labels[image_id] = encoder.encode(choices, where)
         if len(controls) > 1:

@@ -35,10 +35,17 @@ class MMPretrainJSONLabels(ImageLabelSource):
         path = existing_path(self.json_file, 'MMPretrainJSONLabels: json_file')
         content = read_label_json(path)
         with reading(path, 'annotation file of MultiLabelDataset'):
-            names, entries = content['metainfo']['classes'], content[
-                'data_list']
+            names = content['metainfo']['classes']
+            entries = content['data_list']
+            if not isinstance(names, list) or not all(
+                    isinstance(name, str) for name in names):
+                raise ValueError('expected a list of names as '
+                                 f'metainfo.classes, but got {names!r:.80}')
+            if not isinstance(entries, list):
+                raise ValueError('expected a list as data_list, but got '
+                                 f'{entries!r:.80}')
+            indices = TagEncoder(names, as_index=True)
         finder = ImageFinder(images)
-        indices = TagEncoder(names, as_index=True)
         encoder = TagEncoder(classes, ignore_unknown=self.ignore_unknown)
         labels: Labels = {}
         strangers = []
@@ -46,6 +53,9 @@ class MMPretrainJSONLabels(ImageLabelSource):
             where = f'{path}, data_list[{number}]'
             with reading(where, 'entry with img_path and gt_label'):
                 name, found = entry['img_path'], entry['gt_label']
+                if not isinstance(name, str):
+                    raise ValueError('expected a path as img_path, but got '
+                                     f'{name!r:.80}')
                 image_id = finder.find(name, where)
                 if not isinstance(found, list):
                     raise ValueError('expected a list as gt_label, but got '
