@@ -14,6 +14,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from mmlpcam.evaluation import class_confidence, find_maps, read_manifest
+from mmlpcam.models import check_bg_thr
 from mmlpcam.structures import ActivationMaps
 from mmlpcam.utils import atomic_path, write_bytes
 from mmlpcam.utils.masks import read_index_mask
@@ -57,7 +58,7 @@ class Ranked(NamedTuple):
     weakest: int | None
 
 
-def find_bg_thr(args: argparse.Namespace) -> float:
+def find_bg_thr(args: argparse.Namespace) -> float | str:
     if args.bg_thr is not None:
         if not 0 <= args.bg_thr <= 1:
             raise ValueError(f'--bg-thr must be in [0, 1], but is '
@@ -68,12 +69,14 @@ def find_bg_thr(args: argparse.Namespace) -> float:
         raise ValueError(f'{args.labels} does not say with which score of the '
                          'background its masks were made: give --bg-thr')
     settings = read_manifest(manifest)['settings'].get('test_cfg', {})
-    if not isinstance(settings.get('bg_thr'), float):
-        raise ValueError(f'{manifest} names no bg_thr: give --bg-thr')
+    try:
+        check_bg_thr(settings.get('bg_thr'), 'test_cfg.bg_thr')
+    except ValueError as error:
+        raise ValueError(f'{manifest}: {error}: give --bg-thr') from error
     return settings['bg_thr']
 
 
-def rank(map_dir: Path, bg_thr: float) -> list[Ranked]:
+def rank(map_dir: Path, bg_thr: float | str) -> list[Ranked]:
     """Return the photos that have a class, the least certain mask first."""
     files = sorted(map_dir.rglob('*.npz'))
     found = []
@@ -152,7 +155,7 @@ def main() -> int:
               f'{100 * ious[known].mean():.1f}, of those in worst.txt '
               f'{100 * np.nanmean(ious[:worst]):.1f}')
     print(f'written: {out / "ranking.csv"}, {len(ranking)} photos at '
-          f'bg_thr={bg_thr:g}, and the worst {worst} in worst.txt')
+          f'bg_thr={bg_thr}, and the worst {worst} in worst.txt')
     return 0
 
 

@@ -205,7 +205,6 @@ def write_html(run: RunContents, path: Path, num_images: int) -> list[str]:
         classes=run.classes,
         palette=run.palette,
         map_type=run.kinds[-1],
-        bg_thr=run.bg_thr,
         notes=[
             f'Work dir: {run.work_dir}',
             f'{len(run.photos)} photos get masks; up to {num_images} of them '
@@ -214,8 +213,15 @@ def write_html(run: RunContents, path: Path, num_images: int) -> list[str]:
         tables=[[[str(cell) for cell in row] for row in table]
                 for table in (scores, times)],
         settings=run.config.pretty_text)
-    _, failed = for_photos(run, num_images,
-                           lambda photo: report.add(report_photo(run, photo)))
+    used = []
+
+    def add(photo: PhotoContents) -> None:
+        report.add(report_photo(run, photo))
+        used.append(photo.maps.bg_thr)
+
+    _, failed = for_photos(run, num_images, add)
+    if used:  # one and the same, unless it is one of each image
+        report.bg_thr = float(np.median(used))
     report.write(path)
     return failed
 
@@ -233,7 +239,7 @@ def report_photo(run: RunContents, photo: PhotoContents) -> ReportPhoto:
             for kind in run.kinds
         },
         masks=masks,
-        confidence=mask_confidence(photo.maps.scale_maps, run.bg_thr))
+        confidence=mask_confidence(photo.maps.scale_maps, photo.maps.bg_thr))
 
 
 def choose(photos: Dataset, masks: dict[str, str],

@@ -54,7 +54,7 @@ class RunContents:
         stages (list[Stage]): Stages of a chain; of a joint run, none.
         photos (Dataset): The photos that get labels.
         kinds (list[str]): The map types to show; the last gives the masks.
-        bg_thr (float): Score of the background in the masks of these.
+        bg_thr (float | str): Score of the background in the masks of these.
         truths (dict[str, str]): True masks of the images that are scored, by
             image id.
 

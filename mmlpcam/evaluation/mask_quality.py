@@ -2,10 +2,11 @@
 import torch
 from torch import Tensor
 
+from mmlpcam.ops import background_score
 from mmlpcam.structures import ActivationMaps
 
 
-def class_confidence(maps: Tensor, bg_thr: float) -> Tensor:
+def class_confidence(maps: Tensor, bg_thr: float | str) -> Tensor:
     """Compare the map of each class with its part of the mask.
 
     It is the soft Jaccard index of the two: what a map holds inside of its
@@ -17,13 +18,15 @@ def class_confidence(maps: Tensor, bg_thr: float) -> Tensor:
 
     Args:
         maps (Tensor): Maps (n, H, W) in [0, 1].
-        bg_thr (float): Score of the background in the mask, in [0, 1].
+        bg_thr (float | str): Score of the background in the mask, see
+            :func:`~mmlpcam.ops.background_score`.
 
     Returns:
         Tensor: (n, ) float32 in [0, 1]; 0 for a class that has no pixel.
     """
     if not len(maps):
         return maps.new_zeros(0)
+    bg_thr = background_score(maps, bg_thr)
     best, winner = maps.max(0)
     index = torch.arange(len(maps), device=maps.device)[:, None, None]
     parts = (winner == index) & (best > bg_thr)
@@ -33,12 +36,13 @@ def class_confidence(maps: Tensor, bg_thr: float) -> Tensor:
     return inside / either.clamp(min=torch.finfo(maps.dtype).tiny)
 
 
-def mask_confidence(maps: ActivationMaps, bg_thr: float) -> float:
+def mask_confidence(maps: ActivationMaps, bg_thr: float | str) -> float:
     """Tell how certain the mask of an image is.
 
     Args:
         maps (ActivationMaps): Maps of the image.
-        bg_thr (float): Score of the background in the mask, in [0, 1].
+        bg_thr (float | str): Score of the background in the mask, see
+            :func:`~mmlpcam.ops.background_score`.
 
     Returns:
         float: Mean of :func:`class_confidence` over the labelled classes, in

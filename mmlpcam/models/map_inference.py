@@ -11,7 +11,7 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor
 
-from mmlpcam.ops import otsu_thresholds
+from mmlpcam.ops import background_score
 from mmlpcam.structures import ActivationMaps, find_map_type
 from .map_head import MapSettings, find_map_head
 
@@ -158,7 +158,8 @@ def set_map_prediction(sample: SegDataSample, maps: dict[str, ActivationMaps],
                        map_type: str, bg_thr: float | str) -> None:
     """Fill a sample with maps and the mask that follows from them.
 
-    The sample then holds ``map_type``; ``img_labels``, the n classes in the
+    The sample then holds ``map_type``; ``bg_thr``, the score of the
+    background that was used; ``img_labels``, the n classes in the
     order of the maps; ``scale_maps``, the :class:`ActivationMaps` behind the
     mask; ``extra_maps``, those of the other map types, by type;
     ``activation``, a :obj:`PixelData` with the maps (n, H, W) of each
@@ -177,8 +178,10 @@ def set_map_prediction(sample: SegDataSample, maps: dict[str, ActivationMaps],
     chosen = maps[map_type]
     size = sample.metainfo.get('ori_shape', chosen.size)[:2]
     full = {name: _resized(value.full(), size) for name, value in maps.items()}
+    bg_thr = background_score(full[map_type], bg_thr)
     # PixelData does not keep the order of its fields
-    sample.set_metainfo(dict(img_labels=chosen.labels, map_type=map_type))
+    sample.set_metainfo(
+        dict(img_labels=chosen.labels, map_type=map_type, bg_thr=bg_thr))
     sample.set_data(
         dict(
             scale_maps=chosen,
@@ -191,10 +194,8 @@ def set_map_prediction(sample: SegDataSample, maps: dict[str, ActivationMaps],
                 data=_mask(full[map_type], chosen.labels, bg_thr)[None])))
 
 
-def _mask(maps: Tensor, labels: Sequence[int], bg_thr: float | str) -> Tensor:
+def _mask(maps: Tensor, labels: Sequence[int], bg_thr: float) -> Tensor:
     """Mask (H, W), int64, of maps (n, H, W)."""
-    if isinstance(bg_thr, str):
-        bg_thr, = otsu_thresholds(maps.amax(0)) if len(maps) else (0., )
     values = torch.tensor([0, *(label + 1 for label in labels)],
                           device=maps.device)
     planes = torch.cat([torch.full_like(maps[:1], bg_thr), maps

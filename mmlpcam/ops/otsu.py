@@ -62,3 +62,19 @@ def otsu_thresholds(scores: Tensor, num_thresholds: int = 1) -> list[float]:
         best = int(gain.where(ordered, gain.new_tensor(-1.)).argmax())
         found = [best // len(gain), best % len(gain)]
     return [(index + 1) / _NUM_BINS for index in found]
+
+
+def background_score(maps: Tensor, bg_thr: float | str) -> float:
+    """Return the score of the background that makes a mask of maps.
+
+    Args:
+        maps (Tensor): Maps of the n labelled classes, (n, H, W) in [0, 1].
+        bg_thr (float | str): The score, or 'otsu' for the threshold that
+            separates the highest scores of the pixels best.
+
+    Returns:
+        float: In [0, 1].
+    """
+    if not isinstance(bg_thr, str):
+        return bg_thr
+    return otsu_thresholds(maps.amax(0))[0] if len(maps) else 0.5

@@ -51,6 +51,7 @@ class HTMLReport:
         palette (Sequence[Sequence[int]]): Colours [r, g, b] of the values.
         map_type (str): The maps that give the masks.
         bg_thr (float): Where the slider of the threshold starts, in [0, 1].
+            Defaults to 0.5.
         tables (Sequence[Sequence[Sequence[str]]]): Tables, each a list of
             rows of cells, the header first; one without rows is left out.
         notes (Sequence[str]): Lines above the tables.
@@ -60,7 +61,7 @@ class HTMLReport:
     classes: Sequence[str]
     palette: Sequence[Sequence[int]]
     map_type: str
-    bg_thr: float
+    bg_thr: float = 0.5
     tables: Sequence[Sequence[Sequence[str]]] = ()
     notes: Sequence[str] = ()
     settings: str = ''

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mmlpcam.evaluation import class_confidence, mask_confidence
+from mmlpcam.ops import otsu_thresholds
 from mmlpcam.structures import ActivationMaps
 from mmlpcam.utils.masks import write_index_mask
 
@@ -102,3 +103,10 @@ def test_ranking_needs_a_threshold(labels, monkeypatch, capsys):
     assert not (labels / 'ranking.csv').exists()
     assert run(monkeypatch, labels, '--bg-thr', .3) == 0
     assert (labels / 'worst.txt').read_text() == 'wrong\n'
+
+
+def test_threshold_of_the_image():
+    maps = torch.tensor([[[.1, .1], [.8, .9]], [[.05, .2], [0., .1]]])
+    threshold, = otsu_thresholds(maps.amax(0))
+    assert torch.equal(
+        class_confidence(maps, 'otsu'), class_confidence(maps, threshold))
