@@ -46,10 +46,10 @@ class Prediction(NamedTuple):
 
     @property
     def mask(self) -> np.ndarray | None:
-        """np.ndarray | None: Class indices (H, W) int64, 0 is background."""
+        """np.ndarray | None: Class indices (H, W) uint8, 0 is background."""
         if self.sample is None:
             return None
-        return self.sample.pred_sem_seg.data[0].numpy()
+        return self.sample.pred_sem_seg.data[0].numpy().astype(np.uint8)
 
 
 class LPCAMInferencer(BaseInferencer):
@@ -135,7 +135,7 @@ class LPCAMInferencer(BaseInferencer):
         Returns:
             dict | list[:obj:`SegDataSample`]: The samples, or a dict with
 
-            - predictions: a mask (H, W) int64 of class indices per photo;
+            - predictions: a mask (H, W) uint8 of class indices per photo;
             - maps: of a classifier an
               :class:`~mmlpcam.structures.ActivationMaps` per photo;
             - visualization: with `return_vis`, a picture (H, W, 3) uint8 RGB
@@ -151,16 +151,18 @@ class LPCAMInferencer(BaseInferencer):
             TypeError: If inputs or tags are of another kind.
             ValueError: If names clash, or tags do not fit.
         """
-        photos = find_photos(inputs)
-        found = []
-        for prediction in self.stream(photos, tags, batch_size):
+        found, pictures = [], []
+        for prediction in self.stream(find_photos(inputs), tags, batch_size):
             if out_dir:
                 self.write(prediction, out_dir)
-            if not return_vis:  # photos of a whole folder take much memory
-                prediction = prediction._replace(photo=None)
-            found.append(prediction)
-        pictures = self.visualize(photos, found) if return_vis else None
-        results = self.postprocess(found, pictures, return_datasamples)
+            if return_vis:
+                pictures += self.visualize([], [prediction])
+            # of a whole folder, these take much memory
+            if prediction.sample is not None and not return_datasamples:
+                prediction.sample.pop('activation', None)
+            found.append(prediction._replace(photo=None))
+        results = self.postprocess(found, pictures if return_vis else None,
+                                   return_datasamples)
         is_single = isinstance(
             inputs, np.ndarray) or (isinstance(inputs, str | os.PathLike)
                                     and Path(inputs).is_file())

@@ -469,6 +469,9 @@ def test_report(job):
     assert more.shape[0] > panel.shape[0] and more.shape[1] == panel.shape[1]
     # a column for a threshold
     assert draw(cfg, run, 2, [])[0].shape[1] < panel.shape[1]
+    contents = report['RunContents'](cfg, run)
+    assert not report['write_html'](contents, run / 'page.html', 2)
+    assert '"pseudo label"' in (run / 'page.html').read_text()
     cfg.custom_hooks = []
     with pytest.raises(ValueError, match='neither stages nor'):
         draw(cfg, run, 2, [])
