@@ -1,5 +1,5 @@
-# voc-animals with the masks of the stage `labels`; validated on true masks. The
-# leaf config sets `crop_size` of step 3.
+# voc-animals with the masks of the stage `labels`; validated on true masks.
+# The leaf config sets `crop_size` of step 3.
 _base_ = ['./voc_animals.py', './pseudo_labels.py']
 
 train_dataloader = dict(
