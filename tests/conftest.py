@@ -48,6 +48,12 @@ def coco_mini() -> Path:
     return _shared_dir('COCO_MINI', 'data/coco-mini')
 
 
+@pytest.fixture(scope='session')
+def voc_animals() -> Path:
+    """Folder of the photos of five animals of PASCAL VOC."""
+    return _shared_dir('VOC_ANIMALS', 'data/voc-animals')
+
+
 @dataclass(frozen=True)
 class Installed:
     """A wheel of the checkout, installed into a folder of its own."""

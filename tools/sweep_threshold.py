@@ -24,10 +24,9 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config, DictAction
-from mmseg.registry import DATASETS
 from prettytable import PrettyTable
 
-from mmlpcam.datasets import SegDatasetWrapper, check_files
+from mmlpcam.engine import build_scored_dataset
 from mmlpcam.evaluation import (ThresholdSweep, find_maps, load_scored_maps,
                                 sweep_thresholds, threshold_grid)
 from mmlpcam.utils import atomic_path, write_json
@@ -73,19 +72,6 @@ def parse_args() -> argparse.Namespace:
         action=DictAction,
         help='settings to override, as key=value')
     return parser.parse_args()
-
-
-def build_dataset(cfg: Config) -> SegDatasetWrapper:
-    if 'test_dataloader' not in cfg:
-        raise ValueError(f'{cfg.filename} has no test_dataloader, whose '
-                         'dataset would load the true masks')
-    # pipelines are built from the default scope
-    dataset = DATASETS.build(
-        dict(cfg.test_dataloader.dataset, _scope_='mmseg'))
-    if not isinstance(dataset, SegDatasetWrapper):
-        dataset = SegDatasetWrapper(dataset)
-    check_files(dataset)
-    return dataset
 
 
 def metric_settings(cfg: Config) -> dict:
@@ -242,7 +228,7 @@ def main() -> int:
             cfg.merge_from_dict(args.cfg_options)
         settings = metric_settings(cfg)
         split = settings.get('split', f'the test_dataloader of {args.config}')
-        dataset = build_dataset(cfg)
+        dataset = build_scored_dataset(cfg)
         map_dir = find_maps(args.map_dir, dataset.image_ids)
         out.mkdir(parents=True, exist_ok=True)  # or fail before the pass
         sweep = sweep_thresholds(

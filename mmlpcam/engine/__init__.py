@@ -1,8 +1,10 @@
 """Runs: importing this package registers runners, loops and hooks."""
+from .bank_variants import BankVariant, variant_maps
 from .checkpoints import (check_weights, init_trained_model, last_checkpoint,
                           load_weights)
-from .dataset_checks import check_datasets
+from .dataset_checks import build_scored_dataset, check_datasets
 from .distributed import init_distributed
+from .feature_cache import CachedPhoto, FeatureCache, cache_features
 from .hooks import (ChannelsLastHook, CheckpointHook, IterSeedHook,
                     PrototypeBankHook)
 from .label_refresher import LabelRefresher
@@ -16,10 +18,12 @@ from .stage_inputs import drop_training
 from .staged_runner import StagedRunner
 
 __all__ = [
-    'CPUAmpOptimWrapper', 'ChannelsLastHook', 'CheckpointHook', 'IterSeedHook',
-    'LabelRefresher', 'PrototypeBankHook', 'PrototypeBuilder',
-    'PseudoLabelLoop', 'Run', 'Stage', 'StagedRunner', 'check_datasets',
+    'BankVariant', 'CPUAmpOptimWrapper', 'ChannelsLastHook', 'CachedPhoto',
+    'CheckpointHook', 'FeatureCache', 'IterSeedHook', 'LabelRefresher',
+    'PrototypeBankHook', 'PrototypeBuilder', 'PseudoLabelLoop', 'Run', 'Stage',
+    'StagedRunner', 'build_scored_dataset', 'cache_features', 'check_datasets',
     'check_weights', 'draw_images', 'drop_training', 'has_amp', 'init_amp',
     'init_distributed', 'init_trained_model', 'last_checkpoint',
-    'load_weights', 'model_digest', 'preflight', 'run_lock', 'use_amp'
+    'load_weights', 'model_digest', 'preflight', 'run_lock', 'use_amp',
+    'variant_maps'
 ]

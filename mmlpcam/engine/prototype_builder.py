@@ -1,10 +1,7 @@
 """From images and a classifier to a prototype bank."""
 import logging
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
 import torch
 from mmengine.dist import (all_reduce, broadcast, get_world_size,
                            is_main_process)
@@ -21,17 +18,10 @@ from mmlpcam.models import (MapHead, MapSettings, PrototypeHead,
                             find_prototype_head, multi_scale_maps)
 from mmlpcam.models.map_inference import without_padding
 from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
-                         select_context_prototypes, split_features)
+                         select_context_prototypes)
 from mmlpcam.utils.parallel import track_on_terminal
-from .prototype_sampling import (MAX_REPEATS, draw_images, point_keys,
-                                 share_features, subsample)
-
-_SIDES = ('class', 'context')
-
-
-class _Points(NamedTuple):
-    feats: Tensor  # (N, D) float32, on the CPU
-    keys: Tensor  # (N, ) int64
+from .prototype_sampling import (MAX_REPEATS, ImageView, Points,
+                                 collect_points, draw_images, share_features)
 
 
 class PrototypeBuilder:
@@ -58,6 +48,14 @@ class PrototypeBuilder:
             prototypes: 0.9 for PASCAL VOC, 0.5 for MS COCO. Defaults to 0.9.
         mu_b_low (float): Context centres must score above it: 0.05 in the
             official VOC code, 0 in the paper. Defaults to 0.
+        soft (bool): Whether a feature counts in its centre by the CAM, in
+            context by one minus the CAM, as in PSDPM. Defaults to False: all
+            count the same, as in LPCAM.
+        num_clusters (int | Sequence[int], optional): K, up to that of the
+            head. Of several, the directions are averaged. Defaults to None:
+            that of the head.
+        num_seeds (int): Number of clusterings for each K, from seeds that
+            follow `seed`; their directions are averaged. Defaults to 1.
         scales (Sequence[float], optional): Scales of the maps that tell
             foreground from context. Defaults to None: those of the head.
         flip (bool, optional): Whether these fuse mirror images. Defaults to
@@ -90,6 +88,9 @@ class PrototypeBuilder:
                  mu_f: float = 0.9,
                  mu_b: float = 0.9,
                  mu_b_low: float = 0.,
+                 soft: bool = False,
+                 num_clusters: int | Sequence[int] | None = None,
+                 num_seeds: int = 1,
                  scales: Sequence[float] | None = None,
                  flip: bool | None = None,
                  stride: int | None = None,
@@ -117,8 +118,13 @@ class PrototypeBuilder:
                              f'{init!r}')
         at_least_one = dict(
             max_iters=max_iters,
+            num_seeds=num_seeds,
             images_per_class=images_per_class,
             max_features_per_class=max_features_per_class)
+        if isinstance(num_clusters, int):
+            num_clusters = [num_clusters]
+        if num_clusters is not None:
+            at_least_one['num_clusters'] = min(num_clusters, default=0)
         for name, value in at_least_one.items():
             if value is not None and value < 1:
                 raise ValueError(f'`{name}` must be at least 1, but is '
@@ -132,6 +138,9 @@ class PrototypeBuilder:
         self.mu_f = mu_f
         self.mu_b = mu_b
         self.mu_b_low = mu_b_low
+        self.soft = soft
+        self.num_clusters = num_clusters
+        self.num_seeds = num_seeds
         self.map_changes = dict(scales=scales, flip=flip, stride=stride)
         MapSettings().changed(**self.map_changes)  # fails early
         self.images_per_class = images_per_class
@@ -180,6 +189,27 @@ class PrototypeBuilder:
         """
         return head.settings.changed(**self.map_changes)
 
+    def clusterings(self, head: PrototypeHead) -> list[tuple[int, int]]:
+        """Return the clusterings whose directions are averaged.
+
+        Args:
+            head (PrototypeHead): The head with the bank.
+
+        Returns:
+            list[tuple[int, int]]: K and seed of each.
+
+        Raises:
+            ValueError: If the bank has no room for so many clusters.
+        """
+        room = head.bank.class_valid.shape[1]
+        numbers = self.num_clusters or [room]
+        if max(numbers) > room:
+            raise ValueError(
+                f'`num_clusters` {max(numbers)} of the prototypes is above '
+                f'that of the {type(head).__name__}, {room}: raise it there')
+        return [(number, self.seed + i) for number in numbers
+                for i in range(self.num_seeds)]
+
     @torch.no_grad()
     def build(self, model: EncoderDecoder, momentum: float = 1.) -> None:
         """Fill the bank of the head of a model that makes maps.
@@ -202,30 +232,68 @@ class PrototypeBuilder:
         model.eval()
         try:
             head = find_prototype_head(model)
+            self.clusterings(head)  # fails early
             dataset = self.prepare()
-            points = self._collect(model, head, dataset)
+            labels = [
+                dataset.get_data_info(i)['img_labels']
+                for i in range(len(dataset))
+            ]
+            repeats = self.draw(head, labels)
+            used = sorted({image for images in repeats for image in images})
+            points = self.collect(
+                self._views(model, head, dataset, used), repeats)
             # features may come in half precision, centres must not
             with torch.autocast(_device(head).type, enabled=False):
-                self._fill(head, points, dataset.metainfo['classes'][1:],
-                           momentum)
+                self.fill(head, points, dataset.metainfo['classes'][1:],
+                          momentum)
         finally:
             model.train(was_training)
 
-    def _collect(self, model: EncoderDecoder, head: PrototypeHead,
-                 dataset: SegDatasetWrapper) -> dict[tuple[int, str], _Points]:
-        """Features of this rank per class and side."""
-        labels = [
-            dataset.get_data_info(i)['img_labels']
-            for i in range(len(dataset))
-        ]
+    def draw(self, head: PrototypeHead,
+             labels: Sequence[Sequence[int]]) -> list[dict[int, int]]:
+        """Choose images.
+
+        Args:
+            head (PrototypeHead): The head with the bank.
+            labels (Sequence[Sequence[int]]): Foreground classes per image.
+
+        Returns:
+            list[dict[int, int]]: See :func:`draw_images`.
+
+        Raises:
+            ValueError: If no image has a label.
+        """
         repeats = draw_images(labels, head.num_classes - 1,
                               self.images_per_class, self.seed)
-        quota = share_features(repeats, self.max_features_per_class)
-        used = sorted({image for images in repeats for image in images})
-        if not used:
+        if not any(repeats):
             raise ValueError(
                 'none of the images for the prototypes has a label: check '
                 'the label source of PrototypeBankHook.dataset')
+        return repeats
+
+    def collect(
+            self, views: Iterable[ImageView],
+            repeats: list[dict[int, int]]) -> dict[tuple[int, str], Points]:
+        """Gather the features of this rank per class and side.
+
+        Args:
+            views (Iterable[ImageView]): The images of :meth:`draw`, each on
+                one rank.
+            repeats (list[dict[int, int]]): Of :meth:`draw`.
+
+        Returns:
+            dict[tuple[int, str], Points]: See :func:`collect_points`.
+        """
+        return collect_points(
+            views,
+            share_features(repeats, self.max_features_per_class),
+            fg_thr=self.fg_thr,
+            soft=self.soft,
+            seed=self.seed)
+
+    def _views(self, model: EncoderDecoder, head: PrototypeHead,
+               dataset: SegDatasetWrapper,
+               used: Sequence[int]) -> Iterator[ImageView]:
         loader = Runner.build_dataloader(
             dict(
                 batch_size=1,
@@ -234,43 +302,33 @@ class PrototypeBuilder:
                     type='DefaultSampler', shuffle=False, round_up=False),
                 dataset=Subset(dataset, used)))
         kind, settings = head.split_map_type, self.map_settings(head)
-        feats, keys = defaultdict(list), defaultdict(list)
         batches = track_on_terminal(
             (loader, len(loader))) if is_main_process() else loader
         for batch in batches:
             data = model.data_preprocessor(batch)
             sample = data['data_samples'][0]
-            image, present = sample.sample_idx, sample.img_labels
             inputs = without_padding(data['inputs'], [sample.metainfo])
             local = head.local_features(model.extract_feat(inputs))[0]
-            maps = multi_scale_maps(model, inputs, [present], [kind],
+            maps = multi_scale_maps(model, inputs, [sample.img_labels], [kind],
                                     settings)[0][kind]
-            flat = local.flatten(1).t()
-            for cam, label in zip(maps.full(), present):
-                if image not in repeats[label]:
-                    continue
-                split = split_features(local, cam, self.fg_thr)
-                for side, positions in zip(_SIDES, split):
-                    # by image, so that the ranks do not matter
-                    rng = np.random.default_rng(
-                        [self.seed, image, label,
-                         _SIDES.index(side)])
-                    for repeat in range(repeats[label][image]):
-                        chosen = subsample(positions.cpu(),
-                                           quota[label][image][repeat], rng)
-                        feats[label, side].append(flat[chosen.to(
-                            flat.device)].float().cpu())
-                        keys[label,
-                             side].append(point_keys(image, repeat, chosen))
-        # popped one by one, or the features would be held twice
-        return {
-            key: _Points(torch.cat(feats.pop(key)), torch.cat(keys.pop(key)))
-            for key in list(feats)
-        }
+            yield ImageView(sample.sample_idx, sample.img_labels, local,
+                            maps.full())
 
-    def _fill(self, head: PrototypeHead, points: dict[tuple[int, str],
-                                                      _Points],
-              classes: Sequence[str], momentum: float) -> None:
+    def fill(self,
+             head: PrototypeHead,
+             points: dict[tuple[int, str], Points],
+             classes: Sequence[str],
+             momentum: float = 1.) -> None:
+        """Cluster, select, and fill the bank.
+
+        Args:
+            head (PrototypeHead): The head with the bank.
+            points (dict[tuple[int, str], Points]): Of :meth:`collect`; it is
+                emptied, class by class.
+            classes (Sequence[str]): Names of the foreground classes.
+            momentum (float): See :meth:`PrototypeBank.set_class`. Defaults
+                to 1.
+        """
         table = PrettyTable([
             'class', 'features', 'centres', 'prototypes', 'context features',
             'context centres', 'context prototypes'
@@ -279,23 +337,23 @@ class PrototypeBuilder:
         for label, name in enumerate(classes):
             centers, number = self._cluster(head,
                                             points.pop((label, 'class'), None))
-            kept = centers[select_class_prototypes(
-                head.class_scores(centers)[:, label], self.mu_f)]
             others, num_others = self._cluster(
                 head, points.pop((label, 'context'), None))
-            context = others[select_context_prototypes(
-                head.class_scores(others)[:, label], self.mu_b, self.mu_b_low)]
-            head.bank.set_class(label, kept, context, momentum)
+            runs = [(fg[select_class_prototypes(
+                head.class_scores(fg)[:, label],
+                self.mu_f)], bg[select_context_prototypes(
+                    head.class_scores(bg)[:, label], self.mu_b,
+                    self.mu_b_low)]) for fg, bg in zip(centers, others)]
+            head.bank.set_class(label, *runs[0], momentum, others=runs[1:])
+            kept, context = (sum(map(len, side)) for side in zip(*runs))
             table.add_row([
                 name, number,
-                len(centers),
-                len(kept), num_others,
-                len(others),
-                len(context)
+                sum(map(len, centers)), kept, num_others,
+                sum(map(len, others)), context
             ])
-            if not len(kept):
+            if not kept:
                 without['prototypes'].append(name)
-            elif not len(context):
+            elif not context:
                 without['context'].append(name)
         print_log(f'prototype bank:\n{table}', logger='current')
         if without['prototypes']:
@@ -315,34 +373,25 @@ class PrototypeBuilder:
                 level=logging.WARNING)
 
     def _cluster(self, head: PrototypeHead,
-                 points: _Points | None) -> tuple[Tensor, int]:
-        """Centres (K, D) and the number of points of all ranks."""
+                 points: Points | None) -> tuple[list[Tensor], int]:
+        """Centres (K, D) of each clustering, and the points of all ranks."""
         device = _device(head)
         if points is None:
-            points = _Points(
-                torch.zeros(0, head.in_channels),
-                torch.zeros(0, dtype=torch.int64))
-        feats = points.feats.to(device)
+            points = Points.none(head.in_channels)
+        feats, keys, weights = (value.to(device) for value in points)
         total = torch.tensor([len(feats)], device=device)
         all_reduce(total)
-        num_clusters = head.bank.class_valid.shape[1]
-        if self.backend == 'sklearn':
-            result = kmeans_sklearn(
-                feats,
-                num_clusters,
-                init=self.init,
-                max_iters=self.max_iters,
-                seed=self.seed)
-        else:
-            result = kmeans(
-                feats,
-                num_clusters,
-                init=self.init,
-                tol=self.tol,
-                max_iters=self.max_iters,
-                seed=self.seed,
-                keys=points.keys.to(device))
-        return result.centers, int(total)
+        options = dict(init=self.init, max_iters=self.max_iters)
+        if self.soft:
+            options.update(weights=weights)
+        if self.backend == 'torch':
+            options.update(tol=self.tol, keys=keys)
+        cluster = kmeans if self.backend == 'torch' else kmeans_sklearn
+        centers = [
+            cluster(feats, number, seed=seed, **options).centers
+            for number, seed in self.clusterings(head)
+        ]
+        return centers, int(total)
 
 
 def _device(head: PrototypeHead) -> torch.device:

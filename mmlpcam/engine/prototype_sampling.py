@@ -1,14 +1,111 @@
 """Which images, and which of their features, prototypes are made of."""
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mmlpcam.ops import sample_map, split_features
+
+_SIDES = ('class', 'context')
+
 # A point is identified by (image, repeat, position); see point_keys().
 _MAX_POSITIONS = 1 << 24
 MAX_REPEATS = 1 << 10
 """int: How often an image may be drawn at most."""
+
+
+class ImageView(NamedTuple):
+    """What prototypes are made of, of one image.
+
+    Attributes:
+        index (int): Index in the dataset.
+        labels (Sequence[int]): Its n foreground classes.
+        feats (Tensor): Local features, (D, h, w).
+        maps (Tensor): Normalised maps of its classes, (n, H, W).
+    """
+    index: int
+    labels: Sequence[int]
+    feats: Tensor
+    maps: Tensor
+
+
+class Points(NamedTuple):
+    """Features to cluster, on the CPU.
+
+    Attributes:
+        feats (Tensor): (N, D) float32.
+        keys (Tensor): (N, ) int64, see :func:`point_keys`.
+        weights (Tensor): (N, ) float32, above 0.
+    """
+    feats: Tensor
+    keys: Tensor
+    weights: Tensor
+
+    @classmethod
+    def none(cls, channels: int) -> 'Points':
+        """Return no points.
+
+        Args:
+            channels (int): Channels D.
+
+        Returns:
+            Points: Of length zero.
+        """
+        return cls(
+            torch.zeros(0, channels), torch.zeros(0, dtype=torch.int64),
+            torch.zeros(0))
+
+
+def collect_points(views: Iterable[ImageView],
+                   quota: list[dict[int, list[int | None]]], *, fg_thr: float,
+                   soft: bool, seed: int) -> dict[tuple[int, str], Points]:
+    """Gather the features of images per class and side.
+
+    Args:
+        views (Iterable[ImageView]): Images.
+        quota (list[dict[int, list[int | None]]]): Of :func:`share_features`;
+            images that are not in it are passed over.
+        fg_thr (float): Threshold tau, see
+            :func:`~mmlpcam.ops.split_features`.
+        soft (bool): Whether features weigh by the map, in context by one
+            minus the map; else each weighs 1.
+        seed (int): Seed of the draws.
+
+    Returns:
+        dict[tuple[int, str], Points]: By class and side, 'class' or
+        'context'; a class without images is missing.
+    """
+    found = defaultdict(list)
+    for image, labels, feats, maps in views:
+        flat = feats.flatten(1).t()
+        for cam, label in zip(maps, labels):
+            if image not in quota[label]:
+                continue
+            value = sample_map(cam, feats.shape[-2:])
+            split = split_features(feats, cam, fg_thr)
+            for side, positions, weight in zip(_SIDES, split,
+                                               (value, 1 - value)):
+                # by image, so that the ranks do not matter
+                rng = np.random.default_rng(
+                    [seed, image, label,
+                     _SIDES.index(side)])
+                for repeat, number in enumerate(quota[label][image]):
+                    chosen = subsample(positions.cpu(), number, rng)
+                    there = chosen.to(flat.device)
+                    found[label, side].append(
+                        Points(
+                            flat[there].float().cpu(),
+                            point_keys(image, repeat, chosen),
+                            weight[there].float().cpu()
+                            if soft else torch.ones(len(chosen))))
+    # popped one by one, or the features would be held twice
+    return {
+        key: Points(*map(torch.cat, zip(*found.pop(key))))
+        for key in list(found)
+    }
 
 
 def draw_images(labels: Sequence[Sequence[int]], num_classes: int,

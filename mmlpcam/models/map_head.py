@@ -9,7 +9,8 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
-from mmlpcam.ops import activation_maps, covered_size, flip_average
+from mmlpcam.ops import (activation_maps, covered_size, flip_average,
+                         image_prototypes)
 from .prototype_bank import PrototypeBank
 
 
@@ -239,11 +240,14 @@ class PrototypeHead(MapHead):
             :class:`~mmlpcam.engine.PrototypeBankHook`.
 
     Args:
-        in_channels (int): See :class:`MapHead`.
-        num_classes (int): The same.
+        in_channels, num_classes (int): See :class:`MapHead`.
         num_clusters (int): Clusters per class and side, and so the most
             prototypes: K of the paper, 12 for PASCAL VOC, 20 for MS COCO.
             Defaults to 12.
+        image_weight (float): Weight a in [0, 1) of the image: the class
+            direction becomes (1 - a) times that of the bank plus a times
+            :func:`~mmlpcam.ops.image_prototypes` of the maps of the bank.
+            Defaults to 0, as in LPCAM.
         **kwargs: See :class:`MapHead`.
     """
 
@@ -255,9 +259,13 @@ class PrototypeHead(MapHead):
                  num_classes: int,
                  *,
                  num_clusters: int = 12,
+                 image_weight: float = 0.,
                  **kwargs) -> None:
+        if not 0 <= image_weight < 1:
+            raise ValueError(f'`image_weight` {image_weight} not in [0, 1)')
         super().__init__(in_channels, num_classes, **kwargs)
         self.bank = PrototypeBank(num_classes - 1, num_clusters, in_channels)
+        self.image_weight = image_weight
 
     @abstractmethod
     def class_scores(self, centers: Tensor) -> Tensor:
@@ -283,10 +291,9 @@ class PrototypeHead(MapHead):
 
     def maps(self, feats: Sequence[Tensor], map_type: str,
              classes: Sequence[int], *, flip: bool) -> Tensor:
-        """Compute LPCAM maps.
+        """Compute LPCAM maps of the mean features of image and mirror image.
 
-        They compare the mean of the features of image and mirror image, as
-        the official code has it. Arguments are those of :class:`MapHead`.
+        Arguments are those of :class:`MapHead`.
 
         Raises:
             ValueError: If it makes no such maps.
@@ -294,10 +301,18 @@ class PrototypeHead(MapHead):
         """
         self.check_map_type(map_type)
         local = self.local_features(feats)
-        return activation_maps(
-            flip_average(local) if flip else local,
-            self.directions(map_type == 'lpcam')[[*classes]],
-            normalize=True)
+        local = flip_average(local) if flip else local
+        directions = self.directions(map_type == 'lpcam')[[*classes]]
+        maps = activation_maps(local, directions, normalize=True)
+        if self.image_weight == 0:
+            return maps
+        shifts = image_prototypes(local,
+                                  maps) - self.bank.class_direction[[*classes]]
+        return torch.cat([
+            activation_maps(image[None], each, normalize=True)
+            for image, each in zip(local, directions +
+                                   self.image_weight * shifts)
+        ])
 
     def directions(self, with_context: bool) -> Tensor:
         """Return what unit features are compared to.

@@ -1,4 +1,6 @@
 """Storage of local prototypes."""
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -13,7 +15,8 @@ class PrototypeBank(nn.Module):
     The buffers have the same size whatever was selected, so that they travel
     in any checkpoint; masks tell which rows are prototypes. Maps follow from
     the directions alone, which may average several generations of
-    prototypes; the prototypes are the last generation.
+    prototypes, or several clusterings of one; the prototypes are those of the
+    last generation, from its first clustering that has any.
 
     Attributes:
         class_prototypes (Tensor): (C, K, D) float32.
@@ -54,11 +57,14 @@ class PrototypeBank(nn.Module):
         """Whether any class has a prototype."""
         return bool(self.class_valid.any())
 
-    def set_class(self,
-                  label: int,
-                  class_prototypes: Tensor,
-                  context_prototypes: Tensor,
-                  momentum: float = 1.) -> None:
+    def set_class(
+        self,
+        label: int,
+        class_prototypes: Tensor,
+        context_prototypes: Tensor,
+        momentum: float = 1.,
+        others: Sequence[tuple[Tensor, Tensor]] = ()
+    ) -> None:
         r"""Replace the prototypes of one class, or average with those before.
 
         With a momentum m below 1, directions move by
@@ -76,13 +82,18 @@ class PrototypeBank(nn.Module):
             momentum (float): Weight of the new prototypes, in (0, 1], as in
                 MMEngine's ``EMAHook``. Defaults to 1: nothing of the old
                 ones is kept.
+            others (Sequence[tuple[Tensor, Tensor]]): Class and context
+                prototypes of other clusterings, whose directions are averaged
+                with those of the first; they are not kept. An empty set
+                counts as zero. Defaults to none.
 
         Raises:
             ValueError: If there are more than `num_clusters` prototypes, or
                 their channels differ from the bank's.
         """
         num_clusters, channels = self.class_prototypes.shape[1:]
-        for rows in (class_prototypes, context_prototypes):
+        runs = [(class_prototypes, context_prototypes), *others]
+        for rows in (rows for run in runs for rows in run):
             if rows.ndim != 2 or rows.shape[1] != channels or len(
                     rows) > num_clusters:
                 raise ValueError(
@@ -90,17 +101,20 @@ class PrototypeBank(nn.Module):
                     f'{channels} channels per class and side, but got '
                     f'{tuple(rows.shape)} for class {label}: set the '
                     'num_clusters of the head to the number of clusters')
-        for side, rows in zip(_SIDES, (class_prototypes, context_prototypes)):
-            if momentum < 1 and not len(rows):
+        for side, found in zip(_SIDES, zip(*runs)):
+            if momentum < 1 and not any(len(rows) for rows in found):
                 continue
             prototypes = getattr(self, f'{side}_prototypes')[label]
             valid = getattr(self, f'{side}_valid')[label]
             direction = getattr(self, f'{side}_direction')[label]
-            rows = rows.to(prototypes)
-            new = prototype_direction(rows, rows[:0])
+            new = torch.stack([
+                prototype_direction(rows, rows[:0])
+                for rows in (rows.to(prototypes) for rows in found)
+            ]).mean(0)
             direction.lerp_(new, momentum if valid.any() else 1.)
+            rows = next((rows for rows in found if len(rows)), found[0])
             prototypes.zero_()
-            prototypes[:len(rows)] = rows
+            prototypes[:len(rows)] = rows.to(prototypes)
             valid.copy_(
                 torch.arange(num_clusters, device=valid.device) < len(rows))
 

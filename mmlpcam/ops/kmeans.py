@@ -40,14 +40,16 @@ def kmeans(points: Tensor,
            max_iters: int = 300,
            seed: int = 0,
            keys: Tensor | None = None,
+           weights: Tensor | None = None,
            chunk_size: int = 16384) -> KMeansResult:
     """Cluster vectors by direction, keeping centres at their raw scale.
 
     Points are assigned by cosine distance, centres are the plain mean of
     their un-normalised members (LPCAM classifies centres, so their length
-    counts). It stops once ``(sum_k |move of centre k|)^2 < tol``, as in the
-    official code. An empty cluster is re-seeded with the point that is
-    farthest from its centre. Memory beyond the points: ``chunk_size x K``.
+    counts), weighted by ``weights``. It stops once ``(sum_k |move of centre
+    k|)^2 < tol``, as in the official code. An empty cluster is re-seeded with
+    the point that is farthest from its centre. Memory beyond the points:
+    ``chunk_size x K``.
 
     Under a launcher, each rank holds its own points, which may be none; sums
     and counts are reduced over all ranks. Random choices depend on ``keys``
@@ -69,6 +71,9 @@ def kmeans(points: Tensor,
         keys (Tensor, optional): Identity of each point, (N, ) int64, unique
             over all ranks. Defaults to None: the row number, which is only
             unique in a single process.
+        weights (Tensor, optional): How much each point counts in the centre
+            of its cluster, (N, ), > 0. Starting centres do not depend on it.
+            Defaults to None: all the same.
         chunk_size (int): Points handled at once. Defaults to 16384.
 
     Returns:
@@ -78,7 +83,7 @@ def kmeans(points: Tensor,
         ValueError: If an argument is out of range, or `keys` are missing
             under a launcher.
     """
-    _check_args(points, num_clusters, init, max_iters, keys)
+    _check_args(points, num_clusters, init, max_iters, keys, weights)
     if keys is None:
         keys = torch.arange(len(points), device=points.device)
     norms = torch.cat(
@@ -109,9 +114,9 @@ def kmeans(points: Tensor,
     while not converged and num_iters < max_iters:
         num_iters += 1
         labels, similarity = _assign(points, norms, valid, centers, chunk_size)
-        sums, counts = _reduce_members(points, labels, num_clusters,
-                                       chunk_size)
-        updated = (sums / counts.clamp_min(1)[:, None]).float()
+        means, counts = _reduce_members(points, labels, num_clusters,
+                                        chunk_size, weights)
+        updated = means.float()
         empty = torch.nonzero(counts == 0).flatten()
         if len(empty):
             farthest = _lowest(
@@ -137,7 +142,8 @@ def kmeans_sklearn(points: Tensor,
                    *,
                    init: str | Tensor = 'k-means++',
                    max_iters: int = 300,
-                   seed: int = 0) -> KMeansResult:
+                   seed: int = 0,
+                   weights: Tensor | None = None) -> KMeansResult:
     """Cluster with scikit-learn on unit vectors, then take raw means.
 
     The alternative to :func:`kmeans`, on one process and on the CPU. Its
@@ -150,6 +156,8 @@ def kmeans_sklearn(points: Tensor,
             Defaults to 'k-means++'.
         max_iters (int): Cap on the rounds. Defaults to 300.
         seed (int): Seed of the random choices. Defaults to 0.
+        weights (Tensor, optional): As in :func:`kmeans`; starting centres
+            of 'k-means++' depend on it here. Defaults to None.
 
     Returns:
         KMeansResult: As :func:`kmeans`.
@@ -159,7 +167,7 @@ def kmeans_sklearn(points: Tensor,
     """
     from sklearn.cluster import KMeans
 
-    _check_args(points, num_clusters, init, max_iters, None)
+    _check_args(points, num_clusters, init, max_iters, None, weights)
     labels = torch.full((len(points), ), -1)
     unit = F.normalize(points.float().cpu(), dim=1)
     valid = points.float().cpu().norm(dim=1) > _NORM_EPS
@@ -179,21 +187,25 @@ def kmeans_sklearn(points: Tensor,
         init=start,
         n_init=1,
         max_iter=max_iters,
-        random_state=seed).fit(unit[valid].numpy())
+        random_state=seed).fit(
+            unit[valid].numpy(),
+            sample_weight=None
+            if weights is None else weights.cpu()[valid].numpy())
     labels[valid] = torch.from_numpy(estimator.labels_).long()
     labels = labels.to(points.device)
-    sums, counts = _reduce_members(points, labels, num_clusters, len(points))
+    means, counts = _reduce_members(points, labels, num_clusters, len(points),
+                                    weights)
     kept = counts > 0
     labels = torch.where(labels >= 0,
                          (torch.cumsum(kept, 0) - 1)[labels.clamp_min(0)],
                          labels)
-    return KMeansResult((sums[kept] / counts[kept, None]).float(), labels,
-                        counts[kept], estimator.n_iter_, estimator.n_iter_
-                        < max_iters)
+    return KMeansResult(means[kept].float(), labels, counts[kept],
+                        estimator.n_iter_, estimator.n_iter_ < max_iters)
 
 
 def _check_args(points: Tensor, num_clusters: int, init: str | Tensor,
-                max_iters: int, keys: Tensor | None) -> None:
+                max_iters: int, keys: Tensor | None,
+                weights: Tensor | None) -> None:
     if points.ndim != 2 or not points.is_floating_point():
         raise ValueError('expected `points` of shape (N, D) and a floating '
                          f'type, but got {tuple(points.shape)} {points.dtype}')
@@ -216,6 +228,12 @@ def _check_args(points: Tensor, num_clusters: int, init: str | Tensor,
                              or keys.dtype != torch.int64):
         raise ValueError(f'expected `keys` ({len(points)}, ) int64, but got '
                          f'{tuple(keys.shape)} {keys.dtype}')
+
+    if weights is not None and (weights.shape != points.shape[:1] or not bool(
+        (weights > 0).all())):
+        raise ValueError(f'expected `weights` ({len(points)}) above 0, but '
+                         f'got {tuple(weights.shape)}, the lowest '
+                         f'{weights.min() if weights.numel() else "missing"}')
 
 
 def _chunks(points: Tensor, chunk_size: int) -> Iterator[Tensor]:
@@ -243,17 +261,23 @@ def _assign(points: Tensor, norms: Tensor, valid: Tensor, centers: Tensor,
 
 
 def _reduce_members(points: Tensor, labels: Tensor, num_clusters: int,
-                    chunk_size: int) -> tuple[Tensor, Tensor]:
-    """Sum (K, D) float64 and number (K, ) of members over all ranks."""
+                    chunk_size: int,
+                    weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Mean (K, D) float64 and number (K, ) of members over all ranks."""
     sums = points.new_zeros(num_clusters, points.shape[1], dtype=torch.float64)
+    masses = sums.new_zeros(num_clusters)
     start = 0
     for chunk in _chunks(points, chunk_size):
-        member = labels[start:start + len(chunk)]
+        rows = slice(start, start + len(chunk))
         start += len(chunk)
-        one_hot = F.one_hot(member + 1, num_clusters + 1)[:, 1:]
-        sums += (one_hot.t().to(chunk) @ chunk).double()
+        shares = F.one_hot(labels[rows] + 1, num_clusters + 1)[:, 1:].to(chunk)
+        if weights is not None:
+            shares = shares * weights[rows, None].to(chunk)
+        sums += (shares.t() @ chunk).double()
+        masses += shares.double().sum(0)
     counts = torch.bincount(labels[labels >= 0], minlength=num_clusters)
-    return _reduce(sums), _reduce(counts)
+    sums, masses, counts = (_reduce(value) for value in (sums, masses, counts))
+    return sums / torch.where(masses > 0, masses, 1)[:, None], counts
 
 
 def _lowest(scores: Tensor, keys: Tensor, points: Tensor, num: int) -> Tensor:

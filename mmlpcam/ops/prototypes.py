@@ -1,4 +1,6 @@
 """Local prototypes: which features to cluster, which centres to keep."""
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -6,6 +8,20 @@ from torch import Tensor
 # Centres this close to the best one count as equally good (official COCO
 # fallback).
 _FALLBACK_MARGIN = 1e-6
+
+
+def sample_map(cam: Tensor, size: Sequence[int]) -> Tensor:
+    """Read a map at the positions of features, by the nearest rule.
+
+    Args:
+        cam (Tensor): Map of one class, (H, W).
+        size (Sequence[int]): Rows h and columns w of the features.
+
+    Returns:
+        Tensor: Values (h * w, ), row by row.
+    """
+    return F.interpolate(
+        cam[None, None], size=list(size), mode='nearest').flatten()
 
 
 def split_features(feats: Tensor, cam: Tensor,
@@ -26,8 +42,7 @@ def split_features(feats: Tensor, cam: Tensor,
         tuple[Tensor, Tensor]: Flat positions (row * w + column, int64,
         ascending) of the foreground and of the context.
     """
-    cam = F.interpolate(
-        cam[None, None], size=feats.shape[-2:], mode='nearest').flatten()
+    cam = sample_map(cam, feats.shape[-2:])
     return (torch.nonzero(cam > fg_thr).flatten(),
             torch.nonzero(cam < fg_thr).flatten())
 
@@ -109,3 +124,56 @@ def prototype_direction(class_prototypes: Tensor,
         return F.normalize(prototypes, dim=1).sum(0) / max(len(prototypes), 1)
 
     return mean_unit(class_prototypes) - mean_unit(context_prototypes)
+
+
+def image_prototypes(feats: Tensor, maps: Tensor) -> Tensor:
+    r"""Average the unit features of an image where a map is high.
+
+    The image-specific prototype of SIPE (https://arxiv.org/abs/2203.02909),
+    with the map as the weight in the place of a seed region:
+
+    .. math::
+        p = \frac{\sum_x M(x) \, f(x) / |f(x)|}{\sum_x M(x)}
+
+    Args:
+        feats (Tensor): Features of N images, (N, D, h, w).
+        maps (Tensor): Maps of n classes, (N, n, h, w), values >= 0.
+
+    Returns:
+        Tensor: (N, n, D) float32; zero for a map that is zero.
+
+    Example:
+        >>> feats = torch.tensor([[3., 0.], [0., 2.]]).view(1, 2, 1, 2)
+        >>> image_prototypes(feats, torch.tensor([3., 1.]).view(1, 1, 1, 2))
+        tensor([[[0.7500, 0.2500]]])
+    """
+    with torch.autocast(feats.device.type, enabled=False):
+        unit = F.normalize(feats.float().flatten(2), dim=1)
+        mass = maps.float().flatten(2)
+        total = mass.sum(2, keepdim=True)
+        return mass @ unit.mT / torch.where(total > 0, total, 1)
+
+
+def nearest_similarity(feats: Tensor, stored: Tensor, number: int) -> Tensor:
+    """Compare features with the nearest of stored ones.
+
+    Args:
+        feats (Tensor): Features of one image, (D, h, w).
+        stored (Tensor): Stored features, (S, D).
+        number (int): How many of them count, k >= 1.
+
+    Returns:
+        Tensor: Mean cosine to the k nearest, (h, w) in [-1, 1]; zero where
+        nothing is stored.
+
+    Example:
+        >>> stored = torch.tensor([[2., 0.], [0., 1.], [-1., 0.]])
+        >>> nearest_similarity(torch.tensor([1., 0.]).view(2, 1, 1), stored, 2)
+        tensor([[0.5000]])
+    """
+    if not len(stored):
+        return feats.new_zeros(feats.shape[1:])
+    unit = F.normalize(feats.flatten(1), dim=0)
+    cosines = F.normalize(stored, dim=1) @ unit
+    nearest = cosines.topk(min(number, len(stored)), dim=0).values
+    return nearest.mean(0).unflatten(0, feats.shape[1:])

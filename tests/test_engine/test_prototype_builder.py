@@ -8,6 +8,7 @@ from mmseg.registry import DATASETS, MODELS
 
 from mmlpcam.engine import PrototypeBuilder, draw_images
 from mmlpcam.engine import prototype_builder as module
+from mmlpcam.engine.prototype_sampling import ImageView, collect_points
 from mmlpcam.models import find_map_head
 from mmlpcam.ops import (kmeans, kmeans_sklearn, prototype_scores,
                          select_class_prototypes, select_context_prototypes)
@@ -438,3 +439,66 @@ def test_build_for_an_auxiliary_head(tiny, voc_mini):
     model = segmentor(tiny, 'fcn', ['cam']).eval()
     builder(voc_mini).build(model)
     assert model.auxiliary_head[0].bank.is_built
+
+
+# --- soft weights, several clusterings ------------------------------------
+
+
+def test_soft_weights_are_the_cam_and_its_complement():
+    maps = torch.tensor([[[.9, .9, .2, .2], [.9, .9, .2, .2]],
+                         [[.5, .5, 1., 1.], [.5, .5, 1., 1.]]])
+    feats = torch.tensor([[[1., 2.]], [[3., 4.]]])  # two cells
+    view = ImageView(7, (0, 2), feats, maps)
+    quota = [{7: [None]}, {}, {7: [None]}]
+    found = {
+        soft: collect_points([view], quota, fg_thr=.5, soft=soft, seed=0)
+        for soft in (False, True)
+    }
+    for points in found.values():
+        # a value that equals the threshold is on neither side
+        assert set(points) == {(0, 'class'), (0, 'context'), (2, 'class'),
+                               (2, 'context')}
+        assert points[0, 'class'].feats.tolist() == [[1., 3.]]
+        assert points[0, 'context'].feats.tolist() == [[2., 4.]]
+        assert points[2, 'class'].feats.tolist() == [[2., 4.]]
+        assert not len(points[2, 'context'].feats)
+    weights = {key: p.weights.tolist() for key, p in found[True].items()}
+    assert weights == {
+        (0, 'class'): [pytest.approx(.9)],
+        (0, 'context'): [pytest.approx(.8)],
+        (2, 'class'): [1.],
+        (2, 'context'): []
+    }
+    assert found[False][0, 'class'].weights.tolist() == [1.]
+
+
+def test_directions_of_seeds_and_numbers_of_clusters(tiny, voc_mini):
+    averaged = tiny.build()
+    builder(voc_mini, num_clusters=(2, 3), num_seeds=2, seed=4).build(averaged)
+    singles = []
+    for number in (2, 3):
+        for seed in (4, 5):
+            model = tiny.build(num_clusters=number)
+            # the draws of features do not bite on so few images
+            builder(voc_mini, seed=seed).build(model)
+            singles.append(model.decode_head.bank.directions())
+    torch.testing.assert_close(averaged.decode_head.bank.directions(),
+                               torch.stack(singles).mean(0))
+    assert (singles[0] - singles[3]).abs().max() > 1e-3
+
+
+def test_clusters_need_room_in_the_head(tiny, voc_mini):
+    with pytest.raises(ValueError, match='`num_clusters` 4 .* CAMHead, 3'):
+        builder(voc_mini, num_clusters=[2, 4]).build(tiny.build())
+    with pytest.raises(ValueError, match='`num_clusters` must be at least 1'):
+        builder(voc_mini, num_clusters=0)
+    with pytest.raises(ValueError, match='`num_seeds` must be at least 1'):
+        builder(voc_mini, num_seeds=0)
+
+
+@pytest.mark.parametrize('backend', ['torch', 'sklearn'])
+def test_soft_weights_reach_the_clustering(tiny, voc_mini, backend):
+    hard, soft = tiny.build(), tiny.build()
+    builder(voc_mini, backend=backend).build(hard)
+    builder(voc_mini, backend=backend, soft=True).build(soft)
+    assert not same(state(hard), state(soft))

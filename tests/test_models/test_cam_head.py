@@ -442,3 +442,30 @@ def test_prediction_is_told_once(monkeypatch):
         image_labels(Classifier(model), randn(1, 3, 16, 16), None)
     assert len(told) == 1 and 'without image labels' in told[0][0][0]
     assert told[0][1]['level'] == logging.WARNING
+
+
+# --- image-adaptive directions --------------------------------------------
+
+
+@pytest.mark.parametrize('map_type', ['lpcam', 'lpcam_f'])
+def test_class_directions_move_towards_the_image(map_type):
+    plain, moved = head(), head(image_weight=.25)
+    feats = randn(2, 6, 3, 4, seed=5).abs()
+    found = moved.maps([feats], map_type, [3, 1], flip=False)
+    bank = plain.bank
+    for image, maps in zip(feats, found):
+        unit = image.flatten(1) / image.flatten(1).norm(dim=0)
+        for label, one in zip([3, 1], maps):
+            context = bank.context_direction[label] * (map_type == 'lpcam')
+            first = ((bank.class_direction[label] - context) @ unit).relu()
+            own = (unit * first).sum(1) / first.sum()
+            direction = .75 * bank.class_direction[label] + .25 * own - context
+            torch.testing.assert_close(
+                one.flatten(), (direction @ unit).relu(), atol=1e-6, rtol=0)
+    still = plain.maps([feats], map_type, [3, 1], flip=False)
+    assert (found - still).abs().max() > .01
+
+
+def test_image_weight_is_checked():
+    with pytest.raises(ValueError, match=r'`image_weight` 1.0 not in \[0, 1'):
+        head(image_weight=1.)

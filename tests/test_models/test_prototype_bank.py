@@ -162,3 +162,24 @@ def test_bank_travels_in_a_state_dict(tmp_path):
 def test_bank_has_no_parameters():
     assert list(filled().parameters()) == []
     assert filled().double().directions().dtype == torch.float64
+
+
+# --- several clusterings --------------------------------------------------
+
+
+def test_directions_of_several_clusterings_are_averaged():
+    runs = [(randn(p, 5, seed=p), randn(b, 5, seed=20 + b))
+            for p, b in [(2, 0), (3, 1), (1, 3)]]
+    singles = PrototypeBank(3, 3, 5)
+    for label, run in enumerate(runs):
+        singles.set_class(label, *run)
+    bank = PrototypeBank(1, 3, 5)
+    bank.set_class(0, *runs[0], others=runs[1:])
+    for with_context in (False, True):
+        torch.testing.assert_close(
+            bank.directions(with_context)[0],
+            singles.directions(with_context).mean(0))
+    # kept: the first that were found
+    assert torch.equal(bank.class_prototypes[0, :2], runs[0][0])
+    assert bank.context_valid[0].tolist() == [True, False, False]
+    assert torch.equal(bank.context_prototypes[0, 0], runs[1][1][0])

@@ -396,6 +396,28 @@ def test_sklearn_with_given_starts():
         (F.normalize(points, dim=1) @ F.normalize(init, dim=1).T).argmax(1))
 
 
+# --- weights --------------------------------------------------------------
+
+
+@pytest.mark.parametrize('cluster', [kmeans, kmeans_sklearn])
+def test_centres_are_weighted_means(cluster):
+    points = torch.tensor([[1., 0.], [4., 0.], [0., 2.], [0., 0.]])
+    result = cluster(
+        points, 2, init=torch.eye(2), weights=torch.tensor([3., 1., .5, 9.]))
+    assert torch.equal(result.centers, torch.tensor([[1.75, 0.], [0., 2.]]))
+    assert result.counts.tolist() == [2, 1]
+
+
+def test_a_weight_of_three_is_three_points():
+    points, times = randn(40, 4), torch.arange(40) % 3 + 1
+    init = randn(5, 4, seed=1)
+    weighted = kmeans(points, 5, init=init, weights=times.float())
+    repeated = kmeans(points.repeat_interleave(times, 0), 5, init=init)
+    torch.testing.assert_close(weighted.centers, repeated.centers)
+    assert torch.equal(
+        weighted.labels.repeat_interleave(times), repeated.labels)
+
+
 # --- errors ---------------------------------------------------------------
 
 
@@ -407,6 +429,8 @@ def test_sklearn_with_given_starts():
     (dict(init='kmeans'), r"one of \('random', 'k-means\+\+'\).*'kmeans'"),
     (dict(init=torch.zeros(3, 4)), r'\(2, 4\), but got \(3, 4\)'),
     (dict(init=torch.zeros(2, 5)), r'\(2, 4\), but got \(2, 5\)'),
+    (dict(weights=torch.ones(5)), r'\(6\) above 0, but got \(5,\)'),
+    (dict(weights=torch.arange(6.)), 'above 0, but got .* lowest 0'),
 ])
 @pytest.mark.parametrize('cluster', [kmeans, kmeans_sklearn])
 def test_argument_errors(cluster, kwargs, message):

@@ -202,9 +202,11 @@ class ModelCheck:
 
         Raises:
             TypeError: If there is none, or several.
-            ValueError: If the stride of the builder is another.
+            ValueError: If the stride of the builder is another, or the bank
+                has no room for its clusters.
         """
         head = find_prototype_head(self.model)
+        builder.clusterings(head)
         self._check_maps('`stride` of PrototypeBankHook', head,
                          builder.map_settings(head))
 
