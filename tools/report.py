@@ -21,6 +21,7 @@ from torch.utils.data import Dataset
 
 from mmlpcam.engine import (Stage, StagedRunner, init_trained_model,
                             last_checkpoint)
+from mmlpcam.evaluation import image_label_table
 from mmlpcam.models import CAMSegmentor, find_map_head
 from mmlpcam.structures import find_map_type, map_title, sort_map_types
 from mmlpcam.utils import read_json, reading
@@ -70,6 +71,8 @@ def print_scores(work_dir: Path, stages: list[Stage]) -> None:
     table = PrettyTable(['what', 'mIoU', 'FP', 'FN', 'bg_thr'])
     for stage in stages:
         folder = Path(stage.work_dir)
+        if (folder / 'tag_scores.json').exists():
+            print_tag_scores(folder / 'tag_scores.json')
         if (folder / 'scores.json').exists():
             add_map_scores(table, folder / 'scores.json', stage.title)
         elif is_finished(folder):
@@ -78,6 +81,13 @@ def print_scores(work_dir: Path, stages: list[Stage]) -> None:
     if not stages:
         add_validation(table, 'segmentor', last_validation(work_dir))
     print(table if table.rows else 'no scores (yet): they need true masks')
+
+
+def print_tag_scores(scores_file: Path) -> None:
+    scores = read_json(scores_file)
+    with reading(scores_file, 'file of scores', 'remove it'):
+        print('the classifier on photos that it has not seen, by their tags:')
+        print(image_label_table(scores))
 
 
 def add_map_scores(table: PrettyTable, scores_file: Path, title: str) -> None:

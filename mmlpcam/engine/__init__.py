@@ -1,10 +1,12 @@
 """Runs: importing this package registers runners, loops and hooks."""
 from .checkpoints import (check_weights, init_trained_model, last_checkpoint,
                           load_weights)
+from .console import QuietRunner, quiet_console
 from .dataset_checks import check_datasets
 from .distributed import init_distributed
 from .hooks import (ChannelsLastHook, CheckpointHook, IterSeedHook,
                     PrototypeBankHook)
+from .image_label_loop import ImageLabelLoop
 from .label_refresher import LabelRefresher
 from .lock import run_lock
 from .mixed_precision import CPUAmpOptimWrapper, has_amp, init_amp, use_amp
@@ -16,10 +18,11 @@ from .stage_inputs import drop_training
 from .staged_runner import StagedRunner
 
 __all__ = [
-    'CPUAmpOptimWrapper', 'ChannelsLastHook', 'CheckpointHook', 'IterSeedHook',
-    'LabelRefresher', 'PrototypeBankHook', 'PrototypeBuilder',
-    'PseudoLabelLoop', 'Run', 'Stage', 'StagedRunner', 'check_datasets',
-    'check_weights', 'draw_images', 'drop_training', 'has_amp', 'init_amp',
-    'init_distributed', 'init_trained_model', 'last_checkpoint',
-    'load_weights', 'model_digest', 'preflight', 'run_lock', 'use_amp'
+    'CPUAmpOptimWrapper', 'ChannelsLastHook', 'CheckpointHook',
+    'ImageLabelLoop', 'IterSeedHook', 'LabelRefresher', 'PrototypeBankHook',
+    'PrototypeBuilder', 'PseudoLabelLoop', 'QuietRunner', 'Run', 'Stage',
+    'StagedRunner', 'check_datasets', 'check_weights', 'draw_images',
+    'drop_training', 'has_amp', 'init_amp', 'init_distributed',
+    'init_trained_model', 'last_checkpoint', 'load_weights', 'model_digest',
+    'preflight', 'quiet_console', 'run_lock', 'use_amp'
 ]

@@ -167,7 +167,8 @@ class LabelRefresher:
         try:
             progress = is_main_process()
             for batch in (track_on_terminal(
-                (loader, len(loader))) if progress else loader):
+                (loader,
+                 len(loader)), 'pseudo labels') if progress else loader):
                 data = model.data_preprocessor(batch)
                 samples = predict_maps(model, data['inputs'],
                                        data['data_samples'], self.map_cfg,

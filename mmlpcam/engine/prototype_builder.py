@@ -1,7 +1,7 @@
 """From images and a classifier to a prototype bank."""
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -235,8 +235,10 @@ class PrototypeBuilder:
                 dataset=Subset(dataset, used)))
         kind, settings = head.split_map_type, self.map_settings(head)
         feats, keys = defaultdict(list), defaultdict(list)
-        batches = track_on_terminal(
-            (loader, len(loader))) if is_main_process() else loader
+        batches: Iterable = loader
+        if is_main_process():
+            batches = track_on_terminal((loader, len(loader)),
+                                        'features of photos')
         for batch in batches:
             data = model.data_preprocessor(batch)
             sample = data['data_samples'][0]
@@ -276,7 +278,11 @@ class PrototypeBuilder:
             'context centres', 'context prototypes'
         ])
         without = dict(prototypes=[], context=[])
-        for label, name in enumerate(classes):
+        labels: Iterable = enumerate(classes)
+        if is_main_process():
+            labels = track_on_terminal((labels, len(classes)),
+                                       'clustering of classes')
+        for label, name in labels:
             centers, number = self._cluster(head,
                                             points.pop((label, 'class'), None))
             kept = centers[select_class_prototypes(
@@ -302,7 +308,8 @@ class PrototypeBuilder:
             print_log(
                 f'{", ".join(without["prototypes"])}: no foreground feature, '
                 'so these maps will be empty; either no image has the label, '
-                f'or its CAM never exceeds fg_thr {self.fg_thr}',
+                'or the classifier gives it no positive score anywhere: train '
+                'it longer (a higher max_epochs), or from better weights',
                 logger='current',
                 level=logging.WARNING)
         if without['context']:

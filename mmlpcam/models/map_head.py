@@ -10,6 +10,7 @@ from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
 from mmlpcam.ops import activation_maps, covered_size, flip_average
+from mmlpcam.utils import user_errors
 from .prototype_bank import PrototypeBank
 
 
@@ -312,10 +313,15 @@ class PrototypeHead(MapHead):
             RuntimeError: If the bank is empty.
         """
         if not self.bank.is_built:
-            raise RuntimeError(
-                'LPCAM maps need prototypes, but the bank is empty: load a '
-                'checkpoint trained with PrototypeBankHook and the same '
-                f"num_clusters, or use map_type='{self.split_map_type}'")
+            with user_errors():
+                raise RuntimeError(
+                    'LPCAM maps need prototypes, but the bank is empty: load '
+                    'a checkpoint trained with PrototypeBankHook and the same '
+                    'num_clusters (tools/build_prototypes.py fills it). If it '
+                    'is one, its classifier found no class on any photo (its '
+                    'log says "no foreground feature"): train it longer, from '
+                    'better weights, or use '
+                    f"map_type='{self.split_map_type}'")
         return self.bank.directions(with_context)
 
 

@@ -113,6 +113,28 @@ def image_labels(model: EncoderDecoder, images: Tensor,
     return [tuple(torch.nonzero(row).flatten().tolist()) for row in found]
 
 
+@torch.no_grad()
+def classify_images(model: EncoderDecoder, inputs: Tensor,
+                    data_samples: SampleList) -> SampleList:
+    """Classify whole images, at one scale and without maps.
+
+    Args:
+        model (EncoderDecoder): Any segmentor with a
+            :class:`~mmlpcam.models.map_head.MapHead`.
+        inputs (Tensor): Normalised images of shape (N, 3, H, W).
+        data_samples (list[:obj:`SegDataSample`]): Their samples.
+
+    Returns:
+        list[:obj:`SegDataSample`]: The same, each with ``img_scores``, a
+        list of the probability of each foreground class, in [0, 1].
+    """
+    images = without_padding(inputs, [s.metainfo for s in data_samples])
+    logits = find_map_head(model).classify(model.extract_feat(images))
+    for sample, scores in zip(data_samples, logits.float().sigmoid()):
+        sample.set_metainfo(dict(img_scores=scores.tolist()))
+    return data_samples
+
+
 def predict_maps(model: EncoderDecoder,
                  inputs: Tensor,
                  data_samples: OptSampleList,
