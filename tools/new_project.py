@@ -11,7 +11,8 @@ import re
 import sys
 from pathlib import Path
 
-import numpy as np
+from mmengine.config import Config
+from mmengine.device import is_cuda_available
 from prettytable import PrettyTable
 
 from mmlpcam.converters.label_source_args import (build_source,
@@ -19,15 +20,19 @@ from mmlpcam.converters.label_source_args import (build_source,
                                                   label_source_parser,
                                                   source_cfg)
 from mmlpcam.converters.photo_project import SEGMENTOR_TRAINING, config_files
+from mmlpcam.converters.photo_splits import (MIN_PHOTOS, choose_tag_val,
+                                             choose_val)
+from mmlpcam.converters.pretrained_file import read_pretrained_file
 from mmlpcam.datasets import (BACKGROUND_NAMES, CSVLabels, ImageFinder, Labels,
                               MaskLabels, PhotoFolderDataset,
                               SegDatasetWrapper, check_images, check_masks,
                               load_labels)
 from mmlpcam.datasets.label_sources.table_reader import LAYOUTS, TagTable
+from mmlpcam.engine.preflight import find_download, pretrained
+from mmlpcam.utils import config_path
 from mmlpcam.utils.classes import check_class_names
 from mmlpcam.utils.names import listed
 
-MIN_PHOTOS = 8  # a batch of the small segmentor
 LARGE_PHOTO = 4_000_000  # pixels
 EPILOG = """\
 label sources, of which those in brackets are options:
@@ -59,9 +64,22 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--size',
         choices=tuple(SEGMENTOR_TRAINING),
-        default='base',
-        help='base: ResNet-50 with ImageNet weights, for a GPU (default); '
-        'small: ResNet-18 from scratch, to try things out on a CPU')
+        default='base' if is_cuda_available() else 'mobile',
+        help='mobile: MobileNetV2 with ImageNet weights, for a CPU; base: '
+        'ResNet-50 with ImageNet weights, for a GPU; small: ResNet-18 from '
+        'scratch, for drawings and the like (default on this machine: '
+        '%(default)s)')
+    parser.add_argument(
+        '--weights',
+        type=Path,
+        help='file of the ImageNet weights, for machines without internet '
+        '(default: downloaded at the first training)')
+    parser.add_argument(
+        '--tag-val-fraction',
+        type=float,
+        default=0.2,
+        help='share of the photos whose tags the classifier does not learn '
+        'but is scored by; 0 for none (default: 0.2)')
     parser.add_argument(
         '--classes',
         nargs='+',
@@ -108,6 +126,12 @@ def parse_args() -> argparse.Namespace:
                      'tags: give options of a source behind --source-options')
     if args.train_on_masks and not args.masks:
         parser.error('--train-on-masks needs --masks')
+    if args.weights and args.size == 'small':
+        parser.error('--size small starts from scratch and takes no '
+                     '--weights: take --size mobile or base')
+    if not 0 <= args.tag_val_fraction < 1:
+        parser.error('--tag-val-fraction must be at least 0 and below 1, but '
+                     f'is {args.tag_val_fraction}')
     if not 0 < args.val_fraction < 1:
         parser.error('--val-fraction must lie between 0 and 1, but is '
                      f'{args.val_fraction}')
@@ -227,7 +251,8 @@ def check_classes(classes: list[str], tags: set[str], csv_file: str) -> None:
 
 def check_paths(args: argparse.Namespace, image_ids: list[str]) -> None:
     """Refuse paths that a config or a list cannot hold as they are."""
-    for path in filter(None, (args.photos, args.tags, args.masks)):
+    for path in filter(None,
+                       (args.photos, args.tags, args.masks, args.weights)):
         if '{{' in str(path.absolute()):
             raise ValueError(f'{str(path)!r} holds {{{{, which MMEngine '
                              'replaces in configs: rename the folder')
@@ -270,11 +295,21 @@ def read_masks(photos: Path, masks: Path, labels: Labels,
     return list(found)
 
 
-def choose_val(masked: list[str], fraction: float, seed: int) -> list[str]:
-    """Draw the photos that validate the segmentor."""
-    count = min(max(round(fraction * len(masked)), 1), len(masked) - 1)
-    rng = np.random.default_rng(seed)
-    return sorted(rng.permutation(masked)[:count].tolist())
+def note_downloads(size: str) -> None:
+    """Say which weights the first training will fetch, and from where."""
+    wanted: dict[str, str] = {}
+    for name in ('classifier', 'segmentor'):
+        cfg = Config.fromfile(config_path(f'_base_/photos/{name}_{size}.py'))
+        for setting, source in pretrained(cfg.model):
+            download = find_download(setting, source)
+            if download and not Path(download.cached).is_file():
+                wanted[download.url] = download.cached
+    if wanted:
+        print('The training starts from ImageNet weights, which are not on '
+              'this machine yet. With internet it fetches them itself; '
+              'without, fetch them elsewhere and put them there:')
+        for url, cached in wanted.items():
+            print(f'  {url}\n    to {cached}')
 
 
 def make_palette(num_classes: int) -> list[list[int]]:
@@ -324,9 +359,17 @@ def main() -> int:
             raise ValueError(
                 f'there are {len(splits["train"])} photos to train on, but '
                 f'at least {MIN_PHOTOS} are needed')
+        tag_val = choose_tag_val(labels, splits['train'],
+                                 args.tag_val_fraction, args.seed)
+        if tag_val:
+            splits['tags_train'] = sorted({*splits['train']} - {*tag_val})
+            splits['tags_val'] = tag_val
+        weights = None
+        if args.weights:
+            weights = read_pretrained_file(args.weights, args.size)
         palette = make_palette(len(classes) + 1)
         files = config_files(args, label_cfg, classes, palette,
-                             len(splits['train']))
+                             len(splits['train']), bool(tag_val), weights)
         for split, image_ids in splits.items():
             files[f'{split}.txt'] = '\n'.join(image_ids) + '\n'
         encoded = {name: text.encode() for name, text in files.items()}
@@ -342,6 +385,8 @@ def main() -> int:
              'masks are made at the size of the photo: make photos smaller '
              'first; 1024 pixels a side are plenty')
     print_table(classes, palette, labels, splits)
+    if weights is None:
+        note_downloads(args.size)
     print(f'written: {", ".join(files)} in {args.project_dir}; to train:\n'
           f'  python -m mmlpcam.tools.train {args.project_dir}/segmentor.py')
     return 0

@@ -24,7 +24,7 @@ from torch.utils.data import Dataset
 from mmlpcam.apis.run_contents import (PhotoContents, RunContents, is_finished,
                                        run_seconds)
 from mmlpcam.engine import Stage
-from mmlpcam.evaluation import mask_confidence
+from mmlpcam.evaluation import image_label_table, mask_confidence
 from mmlpcam.structures import map_title, sort_map_types
 from mmlpcam.utils import read_json, reading
 from mmlpcam.utils.photos import write_picture
@@ -76,7 +76,22 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def tag_scores(stages: list[Stage]) -> list[PrettyTable]:
+    """Return how classifiers do on photos kept back, by their tags."""
+    found = []
+    for stage in stages:
+        path = Path(stage.work_dir) / 'tag_scores.json'
+        if path.exists():
+            scores = read_json(path)
+            with reading(path, 'file of scores', 'remove it'):
+                found.append(image_label_table(scores))
+    return found
+
+
 def print_scores(work_dir: Path, stages: list[Stage]) -> None:
+    for by_tags in tag_scores(stages):
+        print('the classifier on photos that it has not seen, by their tags:')
+        print(by_tags)
     header, *rows = score_rows(work_dir, stages)
     table = PrettyTable(header)
     table.add_rows(rows)
@@ -200,6 +215,8 @@ def write_html(run: RunContents, path: Path, num_images: int) -> list[str]:
     if not run.stages:
         times.append(['all', f'{run_seconds(run.work_dir) / 60:.1f}'])
     scores = score_rows(run.work_dir, run.stages)
+    by_tags = [[table.field_names, *table.rows]
+               for table in tag_scores(run.stages)]
     report = HTMLReport(
         title=str(run.config.filename),
         classes=run.classes,
@@ -211,7 +228,7 @@ def write_html(run: RunContents, path: Path, num_images: int) -> list[str]:
             'are shown, the least certain masks first.'
         ],
         tables=[[[str(cell) for cell in row] for row in table]
-                for table in (scores, times)],
+                for table in (scores, *by_tags, times)],
         settings=run.config.pretty_text)
     used = []
 

@@ -1,12 +1,12 @@
 """Train: all stages of a chain, or one model."""
 import argparse
 
-from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
-from mmlpcam.engine import (Run, init_amp, init_distributed, last_checkpoint,
-                            preflight, run_lock, use_amp)
-from mmlpcam.utils import parse_run_args, read_run_config
+from mmlpcam.engine import (QuietRunner, Run, init_amp, init_distributed,
+                            last_checkpoint, preflight, run_lock, use_amp)
+from mmlpcam.utils import (parse_run_args, read_run_config, run_tool,
+                           user_errors)
 
 
 def parse_args() -> argparse.Namespace:
@@ -48,13 +48,14 @@ def main() -> None:
             cfg.load_from = last_checkpoint(
                 cfg.work_dir) or cfg.get('load_from')
         init_amp(cfg)
-        preflight([Run('', 'train', cfg)])
+        with user_errors():
+            preflight([Run('', 'train', cfg)])
         if 'runner_type' in cfg:
             runner = RUNNERS.build(cfg)
         else:
-            runner = Runner.from_cfg(cfg)
+            runner = QuietRunner.from_cfg(cfg)
         runner.train()
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

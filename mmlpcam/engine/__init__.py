@@ -2,11 +2,13 @@
 from .bank_variants import BankVariant, variant_maps
 from .checkpoints import (check_weights, init_trained_model, last_checkpoint,
                           load_weights)
+from .console import QuietRunner, quiet_console
 from .dataset_checks import build_scored_dataset, check_datasets
 from .distributed import init_distributed
 from .feature_cache import CachedPhoto, FeatureCache, cache_features
 from .hooks import (ChannelsLastHook, CheckpointHook, IterSeedHook,
                     PrototypeBankHook)
+from .image_label_loop import ImageLabelLoop
 from .label_refresher import LabelRefresher
 from .lock import run_lock
 from .mixed_precision import CPUAmpOptimWrapper, has_amp, init_amp, use_amp
@@ -18,12 +20,13 @@ from .stage_inputs import drop_training
 from .staged_runner import StagedRunner
 
 __all__ = [
-    'BankVariant', 'CPUAmpOptimWrapper', 'ChannelsLastHook', 'CachedPhoto',
-    'CheckpointHook', 'FeatureCache', 'IterSeedHook', 'LabelRefresher',
-    'PrototypeBankHook', 'PrototypeBuilder', 'PseudoLabelLoop', 'Run', 'Stage',
-    'StagedRunner', 'build_scored_dataset', 'cache_features', 'check_datasets',
+    'BankVariant', 'CPUAmpOptimWrapper', 'CachedPhoto', 'ChannelsLastHook',
+    'CheckpointHook', 'FeatureCache', 'ImageLabelLoop', 'IterSeedHook',
+    'LabelRefresher', 'PrototypeBankHook', 'PrototypeBuilder',
+    'PseudoLabelLoop', 'QuietRunner', 'Run', 'Stage', 'StagedRunner',
+    'build_scored_dataset', 'cache_features', 'check_datasets',
     'check_weights', 'draw_images', 'drop_training', 'has_amp', 'init_amp',
     'init_distributed', 'init_trained_model', 'last_checkpoint',
-    'load_weights', 'model_digest', 'preflight', 'run_lock', 'use_amp',
-    'variant_maps'
+    'load_weights', 'model_digest', 'preflight', 'quiet_console', 'run_lock',
+    'use_amp', 'variant_maps'
 ]

@@ -168,9 +168,8 @@ class LabelRefresher:
         was_training = model.training
         model.eval()
         try:
-            progress = is_main_process()
-            for batch in (track_on_terminal(
-                (loader, len(loader))) if progress else loader):
+            for batch in track_on_terminal((loader, len(loader)),
+                                           'pseudo labels'):
                 data = model.data_preprocessor(batch)
                 samples = predict_maps(model, data['inputs'],
                                        data['data_samples'], self.map_cfg,

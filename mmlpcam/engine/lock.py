@@ -17,7 +17,7 @@ from types import FrameType
 
 from mmengine.logging import print_log
 
-from mmlpcam.utils import check_writable, on_main_process
+from mmlpcam.utils import check_writable, on_main_process, user_errors
 
 LOCK_NAME = '.run.lock'
 """str: Name of the lock in a work dir."""
@@ -47,7 +47,8 @@ def run_lock(work_dir: str | os.PathLike) -> Iterator[None]:
         PermissionError: If the folder cannot be written to.
     """
     lock = _Lock(Path(work_dir) / LOCK_NAME)
-    on_main_process(lock.acquire)
+    with user_errors():
+        on_main_process(lock.acquire)
     try:
         yield
     finally:

@@ -3,8 +3,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
-from mmengine.dist import (all_reduce, broadcast, get_world_size,
-                           is_main_process)
+from mmengine.dist import all_reduce, broadcast, get_world_size
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmseg.models.segmentors import EncoderDecoder
@@ -302,9 +301,8 @@ class PrototypeBuilder:
                     type='DefaultSampler', shuffle=False, round_up=False),
                 dataset=Subset(dataset, used)))
         kind, settings = head.split_map_type, self.map_settings(head)
-        batches = track_on_terminal(
-            (loader, len(loader))) if is_main_process() else loader
-        for batch in batches:
+        for batch in track_on_terminal((loader, len(loader)),
+                                       'features of photos'):
             data = model.data_preprocessor(batch)
             sample = data['data_samples'][0]
             inputs = without_padding(data['inputs'], [sample.metainfo])
@@ -334,7 +332,8 @@ class PrototypeBuilder:
             'context centres', 'context prototypes'
         ])
         without = dict(prototypes=[], context=[])
-        for label, name in enumerate(classes):
+        for label, name in track_on_terminal(
+            (enumerate(classes), len(classes)), 'clustering of classes'):
             centers, number = self._cluster(head,
                                             points.pop((label, 'class'), None))
             others, num_others = self._cluster(
@@ -360,7 +359,8 @@ class PrototypeBuilder:
             print_log(
                 f'{", ".join(without["prototypes"])}: no foreground feature, '
                 'so these maps will be empty; either no image has the label, '
-                f'or its CAM never exceeds fg_thr {self.fg_thr}',
+                'or the classifier gives it no positive score anywhere: train '
+                'it longer (a higher max_epochs), or from better weights',
                 logger='current',
                 level=logging.WARNING)
         if without['context']:

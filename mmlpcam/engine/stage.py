@@ -11,13 +11,13 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import barrier
 from mmengine.logging import print_log
-from mmengine.runner import Runner
 from torch import nn
 
 from mmlpcam.evaluation import is_labeled
 from mmlpcam.utils import on_main_process, write_json
 from mmlpcam.utils.names import listed
 from .checkpoints import last_checkpoint
+from .console import QuietRunner
 from .contents import ContentReader, content_changes
 from .distributed import init_distributed
 from .loader_processes import stop_loader_processes
@@ -155,7 +155,7 @@ class Stage:
                     f'{self.work_dir} holds no checkpoint yet: the stage '
                     'begins anew',
                     logger='current')
-            runner = Runner.from_cfg(cfg)
+            runner = QuietRunner.from_cfg(cfg)
             runner.register_hook(metrics)
             model = runner.train()
             if runner.val_loop is not None and not metrics.values:
@@ -164,7 +164,7 @@ class Stage:
         else:
             cfg.resume = False
             drop_training(cfg)
-            runner = Runner.from_cfg(cfg)
+            runner = QuietRunner.from_cfg(cfg)
             runner.register_hook(metrics)
             model = None
             runner.test()

@@ -29,9 +29,9 @@ def set_up_task(cfg: Config, name: str, entry: dict,
             missing.
     """
     task, source = entry['task'], entry.get('maps')
-    if task not in ('train', 'test', 'label', 'score'):
+    if task not in ('train', 'test', 'label', 'score', 'tags'):
         raise ValueError(f"stage {name!r}: `task` must be 'train', 'test', "
-                         f"'label' or 'score', but is {task!r}")
+                         f"'label', 'score' or 'tags', but is {task!r}")
     if task == 'score' and not source:
         raise ValueError(f'stage {name!r} needs `maps`, the name of the stage '
                          'whose maps it scores')
@@ -50,6 +50,8 @@ def set_up_task(cfg: Config, name: str, entry: dict,
         _write_labels(cfg, name)
     elif task == 'score':
         _score_maps(cfg, name)
+    elif task == 'tags':
+        _score_tags(cfg, name)
     return 'train' if task == 'train' else 'test'
 
 
@@ -121,3 +123,18 @@ def _score_maps(cfg: Config, name: str) -> None:
     for metric in [metrics] if isinstance(metrics, dict) else metrics:
         if metric['type'] == 'CAMIoUMetric' and not metric.get('out_file'):
             metric['out_file'] = f'{PREFIX}{name}/scores.json'
+
+
+def _score_tags(cfg: Config, name: str) -> None:
+    """Turn the test of a config into one that scores image labels."""
+    if not cfg.get('tag_dataloader'):
+        raise ValueError(
+            f'the config of stage {name!r} has no `tag_dataloader`, which '
+            "task='tags' needs: where no photos are kept back, leave the "
+            f'stage out: stages.{name}=None')
+    cfg.test_dataloader = cfg.tag_dataloader
+    cfg.test_evaluator = dict(
+        type='ImageLabelMetric',
+        out_file=f'{PREFIX}{name}/tag_scores.json',
+        **cfg.get('tag_evaluator', {}))
+    cfg.test_cfg = dict(type='ImageLabelLoop')

@@ -1,14 +1,17 @@
 """Several MMEngine runs as one: classifier, labels, segmentor."""
 import copy
 import logging
+import time
+from datetime import timedelta
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmseg.registry import RUNNERS
 from torch import nn
 
-from mmlpcam.utils import check_writable
+from mmlpcam.utils import check_writable, user_errors
+from .console import quiet_console
 from .contents import ContentReader
 from .distributed import init_distributed
 from .lock import run_lock
@@ -38,9 +41,12 @@ class StagedRunner:
       image of the ``label_dataloader`` of that config into the folder of the
       stage (:class:`PseudoLabelLoop`; the writer takes its options from
       ``label_evaluator``, and with ``save_maps`` stores the maps of
-      ``extra_map_types`` too); or 'score', which runs the test of that
-      config on stored maps (:class:`~mmlpcam.models.StoredMaps`), and leaves
-      their scores in ``scores.json``.
+      ``extra_map_types`` too); 'score', which runs the test of that config
+      on stored maps (:class:`~mmlpcam.models.StoredMaps`), and leaves their
+      scores in ``scores.json``; or 'tags', which scores the image labels of
+      its ``tag_dataloader`` (:class:`~mmlpcam.evaluation.ImageLabelMetric`,
+      which takes options from ``tag_evaluator``) and leaves
+      ``tag_scores.json``.
     - maps (str): Earlier 'label' stage whose stored maps take the place of
       the model. A 'score' stage needs it; a 'label' stage with it writes
       masks of these maps at a ``model.test_cfg.bg_thr`` of its own.
@@ -59,7 +65,8 @@ class StagedRunner:
     ``stages.0.train_cfg.max_epochs=2``.
 
     Each stage is an ordinary MMEngine run in ``<work_dir>/<name>``; the
-    config itself trains last, in ``<work_dir>/segmentor``. A string that
+    config itself trains last, in ``<work_dir>/segmentor``, if it has a
+    ``model``. A string that
     starts with ``stage://<name>/`` stands for a file in the folder of an
     earlier stage; ``stage://<name>/last_checkpoint`` is its last checkpoint.
 
@@ -109,22 +116,28 @@ class StagedRunner:
             RuntimeError: If another run uses the work dir, see
                 :func:`run_lock`.
         """
+        quiet_console(MMLogger.get_current_instance())
         with run_lock(self.cfg.work_dir):
             return self._run_stages()
 
     def _run_stages(self) -> nn.Module | None:
-        self._check_datasets()
+        with user_errors():
+            self._check_datasets()
         model = None
         for number, stage in enumerate(self.stages, 1):
             title = f'stage {number}/{len(self.stages)} {stage.name!r}'
-            if stage.is_finished():
+            with user_errors():
+                finished = stage.is_finished()
+            if finished:
                 _announce(f'{title} is finished: skipped ({stage.work_dir})')
                 continue
             _announce(f'{title} starts in {stage.work_dir}')
+            start = time.monotonic()
             model = None  # frees the memory of the stage before
             model = stage.run()
             self._contents.forget_datasets()
-            _announce(f'{title} is done')
+            seconds = round(time.monotonic() - start)
+            _announce(f'{title} is done in {timedelta(seconds=seconds)}')
         if model is None:
             _announce(f'nothing to do: all stages in {self.cfg.work_dir} are '
                       'finished')
@@ -160,6 +173,8 @@ class StagedRunner:
                 use_amp(cfg, like=main.optim_wrapper)
             stages.append(
                 Stage(name, task, cfg, stages, contents, entry.get('title')))
+        if 'model' not in main:  # the last stage is one of those above
+            return stages
         final = copy.deepcopy(main)
         final.work_dir = str(work_dir / _FINAL_STAGE)
         if has_amp(main):

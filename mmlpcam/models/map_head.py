@@ -1,7 +1,6 @@
 """Heads that turn features into maps."""
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -9,78 +8,10 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
-from mmlpcam.ops import (activation_maps, covered_size, flip_average,
-                         image_prototypes)
+from mmlpcam.ops import activation_maps, flip_average, image_prototypes
+from mmlpcam.utils import user_errors
+from .map_settings import MapSettings
 from .prototype_bank import PrototypeBank
-
-
-class MapSettings(NamedTuple):
-    """How maps are made of an image, whatever makes them.
-
-    Attributes:
-        scales (Sequence[float]): Factors of the image size whose maps are
-            fused.
-        flip (bool): Whether to fuse the maps of mirror images.
-        stride (int): Stride of the features in pixels.
-        rounding (str): Whether the features have a cell for the pixels that
-            are left over at the right and bottom ('ceil', as padded
-            convolutions do) or drop these ('floor', as patch embeddings do).
-    """
-    scales: Sequence[float] = (1.0, 0.5, 1.5, 2.0)
-    flip: bool = True
-    stride: int = 16
-    rounding: str = 'ceil'
-
-    def changed(self, **changes) -> 'MapSettings':
-        """Return these settings with some changed.
-
-        Args:
-            **changes: New values; None changes nothing.
-
-        Returns:
-            MapSettings: The settings, with scales as a tuple.
-
-        Raises:
-            ValueError: If a value is out of range.
-        """
-        given = {k: v for k, v in changes.items() if v is not None}
-        new = self._replace(**given)
-        if new.stride < 1 or new.rounding not in ('ceil', 'floor'):
-            raise ValueError(
-                "expected `stride` >= 1 and `rounding` 'ceil' or 'floor', but "
-                f'got {new.stride} and {new.rounding!r}')
-        if not new.scales or min(new.scales) <= 0:
-            raise ValueError('`scales` must hold factors above 0, but are '
-                             f'{tuple(new.scales)}')
-        return new._replace(scales=tuple(new.scales))
-
-    def cells(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the size of the feature map of an image.
-
-        Args:
-            size (tuple[int, int]): Image size (H, W) in pixels.
-
-        Returns:
-            tuple[int, int]: Rows and columns.
-        """
-        if self.rounding == 'floor':
-            return size[0] // self.stride, size[1] // self.stride
-        height, width = covered_size(size, self.stride)
-        return height // self.stride, width // self.stride
-
-    def extent(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the size of the area that the maps of an image cover.
-
-        Args:
-            size (tuple[int, int]): Image size (H, W) in pixels.
-
-        Returns:
-            tuple[int, int]: At least the size of the image. Where pixels are
-            dropped, maps are stretched over these.
-        """
-        if self.rounding == 'floor':
-            return size
-        return covered_size(size, self.stride)
 
 
 class MapHead(BaseDecodeHead):
@@ -327,10 +258,15 @@ class PrototypeHead(MapHead):
             RuntimeError: If the bank is empty.
         """
         if not self.bank.is_built:
-            raise RuntimeError(
-                'LPCAM maps need prototypes, but the bank is empty: load a '
-                'checkpoint trained with PrototypeBankHook and the same '
-                f"num_clusters, or use map_type='{self.split_map_type}'")
+            with user_errors():
+                raise RuntimeError(
+                    'LPCAM maps need prototypes, but the bank is empty: load '
+                    'a checkpoint trained with PrototypeBankHook and the same '
+                    'num_clusters (tools/build_prototypes.py fills it). If it '
+                    'is one, its classifier found no class on any photo (its '
+                    'log says "no foreground feature"): train it longer, from '
+                    'better weights, or use '
+                    f"map_type='{self.split_map_type}'")
         return self.bank.directions(with_context)
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from mmlpcam.ops import background_score
 from mmlpcam.structures import ActivationMaps, find_map_type
-from .map_head import MapSettings, find_map_head
+from .map_head import find_map_head
+from .map_settings import MapSettings
 
 MAP_DEFAULTS = dict(
     map_type='lpcam', extra_map_types=(), bg_thr=0.3, use_image_labels=True)
@@ -112,6 +113,28 @@ def image_labels(model: EncoderDecoder, images: Tensor,
     with torch.no_grad():
         found = head.classify(model.extract_feat(images)) > 0
     return [tuple(torch.nonzero(row).flatten().tolist()) for row in found]
+
+
+@torch.no_grad()
+def classify_images(model: EncoderDecoder, inputs: Tensor,
+                    data_samples: SampleList) -> SampleList:
+    """Classify whole images, at one scale and without maps.
+
+    Args:
+        model (EncoderDecoder): Any segmentor with a
+            :class:`~mmlpcam.models.map_head.MapHead`.
+        inputs (Tensor): Normalised images of shape (N, 3, H, W).
+        data_samples (list[:obj:`SegDataSample`]): Their samples.
+
+    Returns:
+        list[:obj:`SegDataSample`]: The same, each with ``img_scores``, a
+        list of the probability of each foreground class, in [0, 1].
+    """
+    images = without_padding(inputs, [s.metainfo for s in data_samples])
+    logits = find_map_head(model).classify(model.extract_feat(images))
+    for sample, scores in zip(data_samples, logits.float().sigmoid()):
+        sample.set_metainfo(dict(img_scores=scores.tolist()))
+    return data_samples
 
 
 def predict_maps(model: EncoderDecoder,

@@ -3,6 +3,7 @@ import argparse
 import gc
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -14,9 +15,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, cast
 
+from mmengine.dist import is_main_process
+from mmengine.logging import print_log
 from mmengine.utils import track_iter_progress
 
 Track = Callable[[tuple[Iterable, int]], Iterable]
+SECONDS_BETWEEN_LINES = 60
 
 
 def add_parallel_args(parser: argparse.ArgumentParser) -> None:
@@ -45,18 +49,32 @@ def _positive(text: str) -> int:
     return number
 
 
-def track_on_terminal(results: tuple[Iterable, int]) -> Iterable:
-    """Show a progress bar where somebody can watch it.
+def track_on_terminal(results: tuple[Iterable, int],
+                      title: str = 'progress') -> Iterable:
+    """Show a progress bar on a terminal, and elsewhere a line now and then.
 
     Args:
         results (tuple[Iterable, int]): What to go through, and its length.
+        title (str): What is done, for the lines. Defaults to 'progress'.
 
     Returns:
-        Iterable: The same items.
+        Iterable: The same items; of other processes than the first, without
+        a word.
     """
-    if not sys.stdout.isatty():
+    if not is_main_process():
         return results[0]
+    if not sys.stdout.isatty():
+        return _log_progress(*results, title)
     return track_iter_progress(results, file=sys.stdout)
+
+
+def _log_progress(results: Iterable, total: int, title: str) -> Iterator:
+    shown = time.monotonic()
+    for number, result in enumerate(results, 1):
+        yield result
+        if time.monotonic() - shown > SECONDS_BETWEEN_LINES:
+            shown = time.monotonic()
+            print_log(f'{title}: {number} of {total}', logger='current')
 
 
 def parallel_map(function: Callable[[Any], Any],

@@ -85,27 +85,34 @@ def build(dataset):
     return DATASETS.build(dict(dataset, _scope_='mmseg'))
 
 
-@pytest.mark.parametrize('size', ['base', 'small'])
+@pytest.mark.parametrize('size', ['base', 'mobile', 'small'])
 def test_project_without_masks(photos, make, tmp_path, monkeypatch, size):
     status, out, err = make('--size', size)
     assert status == 0
     rows = [[cell.strip() for cell in line.split('|')[1:-1]]
             for line in out.splitlines() if line.startswith('|')]
-    assert rows[0] == ['class', 'mask value', 'colour', 'train']
+    assert rows[0] == [
+        'class', 'mask value', 'colour', 'train', 'tags_train', 'tags_val'
+    ]
+    # a fifth of ten photos is kept back, and eight must be left
     assert [[row[0], row[1], row[3]] for row in rows[1:]] == [
         ['cat', '1', '3'], ['dog', '2', '3'], ['guinea pig', '3', '3'],
         ['(none)', '0', '1'], ['all photos', '', '10']
     ]  # yapf: disable
+    assert rows[-1][4:] == ['8', '2']
     assert "line 1 is a header: 'photo', 'tags', 10 rows" in out
     assert "2 photos have no row" in err and "'p10', 'trip/p11'" in err
 
     files = {path.name for path in (photos.root / 'project').iterdir()}
     assert files == {
-        'classes.json', 'data.py', 'classifier.py', 'segmentor.py', 'train.txt'
-    }
+        'classes.json', 'data.py', 'classifier.py', 'segmentor.py',
+        'train.txt', 'tags_train.txt', 'tags_val.txt'
+    } | ({'first_look.py'} if size != 'small' else set())
+    learnt, kept_back = photos.ids('tags_train'), photos.ids('tags_val')
+    assert sorted(learnt + kept_back) == photos.ids('train')
     monkeypatch.chdir('/')  # the project works from anywhere
     stages = stages_of(photos.config(), tmp_path / 'run')
-    assert list(stages) == ['classifier', 'labels', 'segmentor']
+    assert list(stages) == ['classifier', 'tags', 'labels', 'segmentor']
     for cfg in stages.values():
         heads = [cfg.model.decode_head, cfg.model.get('auxiliary_head')]
         assert {head.num_classes for head in heads if head} == {4}
@@ -119,8 +126,11 @@ def test_project_without_masks(photos, make, tmp_path, monkeypatch, size):
         assert segmentor[f'test_{key}'] is None
         assert stages['classifier'][f'test_{key}'] is None
 
-    for dataset in (stages['classifier'].train_dataloader.dataset,
-                    stages['classifier'].custom_hooks[-1].dataset,
+    for name, image_ids in (('train', learnt), ('tag', kept_back)):
+        dataset = stages['classifier'][f'{name}_dataloader'].dataset
+        assert build(dataset).image_ids == image_ids
+    assert stages['tags'].test_dataloader.dataset == dataset
+    for dataset in (stages['classifier'].custom_hooks[-1].dataset,
                     stages['labels'].test_dataloader.dataset):
         dataset = build(dataset)
         assert dataset.image_ids == photos.ids('train')
@@ -135,7 +145,7 @@ def test_project_without_masks(photos, make, tmp_path, monkeypatch, size):
     assert len(build(train.dataset)) == 10
 
 
-@pytest.mark.parametrize('size', ['base', 'small'])
+@pytest.mark.parametrize('size', ['base', 'mobile', 'small'])
 def test_masks_score_and_validate(photos, make, tmp_path, size):
     status, _, err = make('--size', size, '--masks', 'masks', '--val-fraction',
                           '0.5')
@@ -146,6 +156,7 @@ def test_masks_score_and_validate(photos, make, tmp_path, size):
     assert not {*val} & {*train} and len(train) + len(val) == 10
 
     stages = stages_of(photos.config(), tmp_path / 'run')
+    # of eight photos no tag can be kept back
     assert list(stages) == ['classifier', 'labels', 'seed', 'segmentor']
     seed = build(stages['seed'].test_dataloader.dataset)
     assert {*seed.image_ids} == masked - {*val}
@@ -196,6 +207,8 @@ def test_classes_give_the_mask_values(photos, make):
 def test_length_of_the_training(photos, make):
     assert [classifier_epochs('base', n)
             for n in (10, 1000, 10**6)] == [100, 24, 5]
+    assert [classifier_epochs('mobile', n)
+            for n in (10, 100, 10**4)] == [40, 24, 8]
     assert make('--size', 'small')[0] == 0
     assert photos.config('classifier').train_cfg.max_epochs == 20
 
@@ -262,6 +275,7 @@ def test_class_on_every_photo(photos, make):
 def test_folders_that_a_config_cannot_name(photos, make, name):
     (photos.root / name).symlink_to('photos')
     args = argparse.Namespace(
+        weights=None,
         photos=photos.root / name,
         tags=photos.root / 'tags.csv',
         masks=None,

@@ -20,6 +20,11 @@ score_pipeline.insert(2, dict(type='LoadAnnotations'))
 train_dataloader = dict(batch_size=16, num_workers=4, drop_last=False)
 label_dataloader = dict(
     dataset=dict(dataset=dict(test_mode=True, pipeline=test_pipeline)))
+tag_dataloader = dict(
+    _base_.label_dataloader,
+    dataset=dict(
+        type='ImageLabelDataset',
+        dataset=dict(test_mode=True, pipeline=test_pipeline)))
 test_dataloader = dict(
     dataset=dict(dataset=dict(test_mode=True, pipeline=score_pipeline)))
 test_evaluator = dict(split='training photos with masks')

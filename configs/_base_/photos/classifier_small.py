@@ -27,6 +27,11 @@ train_dataloader = dict(
     dataset=dict(dataset=dict(pipeline=train_pipeline)))
 label_dataloader = dict(
     dataset=dict(dataset=dict(test_mode=True, pipeline=test_pipeline)))
+tag_dataloader = dict(
+    _base_.label_dataloader,
+    dataset=dict(
+        type='ImageLabelDataset',
+        dataset=dict(test_mode=True, pipeline=test_pipeline)))
 test_dataloader = dict(
     dataset=dict(dataset=dict(test_mode=True, pipeline=score_pipeline)))
 test_evaluator = dict(split='training photos with masks')

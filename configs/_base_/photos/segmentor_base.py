@@ -2,7 +2,8 @@
 # tools/new_project.py writes a config that adds the photos and the classes.
 _base_ = [
     '../models/deeplabv3_r50-d8.py', '../datasets/seg_512.py',
-    '../schedules/iters.py', '../chains/lpcam.py', '../default_runtime.py'
+    '../schedules/iters.py', '../chains/lpcam.py', '../chains/tags.py',
+    '../default_runtime.py'
 ]
 
 crop_size = (512, 512)

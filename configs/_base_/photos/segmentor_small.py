@@ -2,8 +2,8 @@
 # set. A config of tools/new_project.py adds the photos and the classes.
 _base_ = [
     '../models/deeplabv3_r18-d8_parts.py', '../datasets/pseudo_labels.py',
-    '../schedules/epochs.py', '../chains/lpcam.py', '../tta_crf.py',
-    '../cpu_runtime.py'
+    '../schedules/epochs.py', '../chains/lpcam.py', '../chains/tags.py',
+    '../tta_crf.py', '../cpu_runtime.py'
 ]
 
 scale = (512, 128)

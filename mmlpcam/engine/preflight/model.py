@@ -1,21 +1,13 @@
 """What can be known of a model before it is trained."""
 import copy
-import os
-import os.path as osp
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlparse
 
 import torch
 from mmengine.config import Config
 from mmengine.device import is_cuda_available
 from mmengine.dist import get_world_size
 from mmengine.model import revert_sync_batchnorm
-from mmengine.runner.checkpoint import (get_deprecated_model_names,
-                                        get_external_models,
-                                        get_torchvision_models)
 from mmengine.structures import PixelData
 from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -27,12 +19,9 @@ from torch import Tensor, nn
 from mmlpcam.models import EdgeHead, MapHead, MapSettings, find_prototype_head
 from mmlpcam.structures import find_map_type
 from ..prototype_builder import PrototypeBuilder
-from .common import LATER
 
 _SIDE = 128  # of the image that goes through the model
 _ONE_VALUE = 'more than 1 value per channel'  # PyTorch's words
-_TIMEOUT = 5  # seconds for a server to answer
-_GONE = (404, 410)
 _OWN = ('mmseg.', 'mmlpcam.')
 
 
@@ -263,102 +252,3 @@ def _check_stride(name: str, settings: MapSettings, feats: Tensor) -> None:
             f'{name} is {settings.stride}, but the features have the stride '
             f'{right}: set it to {right}, or change strides and dilations of '
             'the backbone')
-
-
-def check_weights(cfg: Config, task: str) -> None:
-    """Look for all weights that a run starts with.
-
-    Args:
-        cfg (Config): Its config.
-        task (str): 'train' or 'test'; a test needs no weights of parts of
-            the model.
-
-    Raises:
-        FileNotFoundError: If weights cannot be had.
-        ValueError: If a name of the model zoo is not known.
-    """
-    wanted = list(_pretrained(cfg.model, 'model')) if task == 'train' else []
-    if cfg.get('load_from'):
-        wanted.append(('load_from', cfg.load_from))
-    for name, source in dict.fromkeys(wanted):
-        if not str(source).startswith(LATER):  # an earlier stage writes it
-            _check_source(name, str(source))
-
-
-def _pretrained(node: Any, name: str) -> Iterator[tuple[str, str]]:
-    """Yield the weights in a model config, with the name of the setting."""
-    if isinstance(node, Mapping):
-        if node.get('type') in ('Pretrained', 'PretrainedInit') and isinstance(
-                node.get('checkpoint'), str):
-            yield f'{name}.checkpoint', node['checkpoint']
-        if isinstance(node.get('pretrained'), str):
-            yield f'{name}.pretrained', node['pretrained']
-        for key, value in node.items():
-            yield from _pretrained(value, f'{name}.{key}')
-    elif isinstance(node, list | tuple):
-        for i, value in enumerate(node):
-            yield from _pretrained(value, f'{name}.{i}')
-
-
-def _check_source(name: str, source: str) -> None:
-    url = _url(name, source)
-    if '://' not in url:
-        if not osp.isfile(url) or not os.access(url, os.R_OK):
-            raise FileNotFoundError(
-                f'{name}={source!r} '
-                f'{"cannot be read" if osp.exists(url) else "does not exist"}'
-                ': correct the path of the weights, which starts at the '
-                f'current folder {os.getcwd()!r}')
-        return
-    if not url.startswith(('http://', 'https://')):
-        return  # on a file system of its own
-    # as torch.hub.load_state_dict_from_url keeps them
-    cached = osp.join(torch.hub.get_dir(), 'checkpoints',
-                      osp.basename(urlparse(url).path))
-    if osp.isfile(cached):
-        return
-    try:
-        request = urllib.request.Request(url, method='HEAD')
-        urllib.request.urlopen(request, timeout=_TIMEOUT).close()  # noqa: S310
-    except urllib.error.HTTPError as error:
-        if error.code not in _GONE:
-            return  # it is there, but answers in its own way
-        reason = str(error)
-    except OSError as error:
-        reason = str(getattr(error, 'reason', error))
-    else:
-        return
-    raise FileNotFoundError(
-        f'{name}={source!r}: the weights cannot be had from {url} ({reason}), '
-        f'and are not in the cache. Fetch that file elsewhere and put it to '
-        f'{cached}, or give a file: {name}=FILE; {_without(name)} starts '
-        'without them')
-
-
-def _without(name: str) -> str:
-    """Say which setting leaves weights out."""
-    return f'{name.removesuffix(".checkpoint")}=None'
-
-
-def _url(name: str, source: str) -> str:
-    """Look names of the model zoos up."""
-    scheme, _, model = source.partition('://')
-    if scheme in ('torchvision', 'modelzoo'):
-        try:
-            known = get_torchvision_models()
-        except ImportError as error:
-            raise FileNotFoundError(
-                f'{name}={source!r} needs the package torchvision, which '
-                f'knows where the weights are ({error}): install it, or give '
-                f'a file: {name}=FILE') from error
-    elif scheme in ('open-mmlab', 'openmmlab'):
-        known = get_external_models()
-        model = get_deprecated_model_names().get(model, model)
-    else:
-        return source
-    if model not in known:
-        raise ValueError(
-            f'{name}={source!r}: there is no {model!r} in the list of '
-            f'{scheme}, which has, for example, {", ".join(sorted(known)[:5])}'
-        )
-    return known[model]

@@ -17,9 +17,10 @@ from ..hooks import PrototypeBankHook
 from .common import LATER, named, texts
 from .data import (build_split, check_evaluator, same_classes, smallest_batch,
                    warn_of_tags)
-from .model import ModelCheck, check_weights
+from .model import ModelCheck
 from .settings import (build_hooks, check_bank, check_groups, check_names,
                        check_training)
+from .weights import check_weights
 
 _STAGE = 'stage://'
 _NUM_SAMPLES = 2  # that are loaded
