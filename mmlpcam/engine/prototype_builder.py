@@ -17,11 +17,12 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from mmlpcam.datasets import SegDatasetWrapper, with_image_ids
-from mmlpcam.models import (MapHead, MapSettings, PrototypeHead,
+from mmlpcam.models import (MapHead, MapSettings, PrototypeBank, PrototypeHead,
                             find_prototype_head, multi_scale_maps)
 from mmlpcam.models.map_inference import without_padding
-from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
-                         select_context_prototypes, split_features)
+from mmlpcam.ops import (feature_moments, fit_whitening, kmeans,
+                         kmeans_sklearn, select_class_prototypes,
+                         select_context_prototypes, split_features, whiten)
 from mmlpcam.utils.parallel import track_on_terminal
 from .prototype_sampling import (MAX_REPEATS, draw_images, point_keys,
                                  share_features, subsample)
@@ -193,7 +194,15 @@ class PrototypeBuilder:
                 auxiliary head; not wrapped for distribution.
             momentum (float): See :meth:`PrototypeBank.set_class`. Defaults
                 to 1.
+
+        Raises:
+            ValueError: If `momentum` is below 1 and features are whitened.
         """
+        if momentum < 1 and find_prototype_head(model).bank.is_whitened:
+            raise ValueError(
+                'whitened features of two banks have different axes, and '
+                'their prototypes no average: set momentum=1, or '
+                'whitening=None in the head')
         # With plain batch norm each rank has statistics of its own, and the
         # checkpoint will have those of the first.
         for buffer in model.buffers():
@@ -206,6 +215,8 @@ class PrototypeBuilder:
             points = self._collect(model, head, dataset)
             # features may come in half precision, centres must not
             with torch.autocast(_device(head).type, enabled=False):
+                if head.bank.is_whitened:
+                    _whiten(head.bank, points)
                 self._fill(head, points, dataset.metainfo['classes'][1:],
                            momentum)
         finally:
@@ -276,15 +287,19 @@ class PrototypeBuilder:
             'context centres', 'context prototypes'
         ])
         without = dict(prototypes=[], context=[])
+
+        def scores(centers: Tensor) -> Tensor:
+            return head.class_scores(head.bank.raw(centers))
+
         for label, name in enumerate(classes):
             centers, number = self._cluster(head,
                                             points.pop((label, 'class'), None))
             kept = centers[select_class_prototypes(
-                head.class_scores(centers)[:, label], self.mu_f)]
+                scores(centers)[:, label], self.mu_f)]
             others, num_others = self._cluster(
                 head, points.pop((label, 'context'), None))
             context = others[select_context_prototypes(
-                head.class_scores(others)[:, label], self.mu_b, self.mu_b_low)]
+                scores(others)[:, label], self.mu_b, self.mu_b_low)]
             head.bank.set_class(label, kept, context, momentum)
             table.add_row([
                 name, number,
@@ -320,7 +335,7 @@ class PrototypeBuilder:
         device = _device(head)
         if points is None:
             points = _Points(
-                torch.zeros(0, head.in_channels),
+                torch.zeros(0, head.bank.class_prototypes.shape[2]),
                 torch.zeros(0, dtype=torch.int64))
         feats = points.feats.to(device)
         total = torch.tensor([len(feats)], device=device)
@@ -343,6 +358,23 @@ class PrototypeBuilder:
                 seed=self.seed,
                 keys=points.keys.to(device))
         return result.centers, int(total)
+
+
+def _whiten(bank: PrototypeBank, points: dict[tuple[int, str],
+                                              _Points]) -> None:
+    """Fit the whitening to the points of all ranks, and whiten them."""
+    channels = bank.whitening_mean.shape[0]
+    moments = torch.zeros(channels + 1, channels + 1, dtype=torch.float64)
+    for each in points.values():
+        moments += feature_moments(each.feats)
+    all_reduce(moments)
+    if not moments.any():
+        return  # the table of the bank tells that there are no features
+    mean, matrix = fit_whitening(moments, len(bank.whitening_matrix))
+    bank.whitening_mean.copy_(mean)
+    bank.whitening_matrix.copy_(matrix)
+    for key, each in points.items():
+        points[key] = each._replace(feats=whiten(each.feats, mean, matrix))
 
 
 def _device(head: PrototypeHead) -> torch.device:

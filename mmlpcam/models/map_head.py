@@ -244,6 +244,7 @@ class PrototypeHead(MapHead):
         num_clusters (int): Clusters per class and side, and so the most
             prototypes: K of the paper, 12 for PASCAL VOC, 20 for MS COCO.
             Defaults to 12.
+        whitening (int, optional): See :class:`PrototypeBank`.
         **kwargs: See :class:`MapHead`.
     """
 
@@ -255,9 +256,11 @@ class PrototypeHead(MapHead):
                  num_classes: int,
                  *,
                  num_clusters: int = 12,
+                 whitening: int | None = None,
                  **kwargs) -> None:
         super().__init__(in_channels, num_classes, **kwargs)
-        self.bank = PrototypeBank(num_classes - 1, num_clusters, in_channels)
+        self.bank = PrototypeBank(num_classes - 1, num_clusters, in_channels,
+                                  whitening)
 
     @abstractmethod
     def class_scores(self, centers: Tensor) -> Tensor:
@@ -295,7 +298,7 @@ class PrototypeHead(MapHead):
         self.check_map_type(map_type)
         local = self.local_features(feats)
         return activation_maps(
-            flip_average(local) if flip else local,
+            self.bank.compared(flip_average(local) if flip else local),
             self.directions(map_type == 'lpcam')[[*classes]],
             normalize=True)
 

@@ -15,17 +15,18 @@ from .prototypes import (prototype_direction, prototype_scores,
                          select_class_prototypes, select_context_prototypes,
                          split_features)
 from .random_walk import random_walk, transition_matrix, transition_of_pairs
+from .whitening import feature_moments, fit_whitening, unwhiten, whiten
 
 __all__ = [
     'DenseCRF', 'KMeansResult', 'NORMALIZATIONS', 'PairKinds',
     'activation_maps', 'affinity_labels', 'affinity_loss', 'affinity_walk',
     'balanced_smooth_loss', 'confident_labels', 'covered_size',
-    'feature_affinity', 'flip_average', 'full_size_maps', 'gated_maps',
-    'kmeans', 'kmeans_sklearn', 'label_unary', 'masked_mean', 'normalize_maps',
-    'pair_affinity', 'pair_kinds', 'pair_offsets', 'path_cells',
-    'prototype_direction', 'prototype_scores', 'random_walk',
-    'refine_with_affinity', 'select_class_prototypes',
+    'feature_affinity', 'feature_moments', 'fit_whitening', 'flip_average',
+    'full_size_maps', 'gated_maps', 'kmeans', 'kmeans_sklearn', 'label_unary',
+    'masked_mean', 'normalize_maps', 'pair_affinity', 'pair_kinds',
+    'pair_offsets', 'path_cells', 'prototype_direction', 'prototype_scores',
+    'random_walk', 'refine_with_affinity', 'select_class_prototypes',
     'select_context_prototypes', 'softmax_unary', 'source_and_neighbors',
     'split_features', 'strided_maps', 'transition_matrix',
-    'transition_of_pairs'
+    'transition_of_pairs', 'unwhiten', 'whiten'
 ]
