@@ -9,9 +9,9 @@ from mmseg.registry import HOOKS
 from torch import Tensor
 
 from mmlpcam.models import CAMHead, PrototypeBank
-from mmlpcam.ops import (fit_whitening, nearest_similarity,
+from mmlpcam.ops import (feature_moments, fit_whitening, nearest_similarity,
                          prototype_direction, select_class_prototypes,
-                         select_context_prototypes)
+                         select_context_prototypes, unwhiten, whiten)
 from mmlpcam.structures import ActivationMaps, find_map_type
 from .feature_cache import FeatureCache
 from .prototype_builder import PrototypeBuilder
@@ -149,11 +149,9 @@ def _feature_space(photos: FeatureCache,
     if variant.whiten is None:
         return (lambda feats: feats - mean[:, None, None],
                 lambda rows: rows + mean)
-    mean, matrix = fit_whitening(rows, variant.whiten)
-    inverse = torch.linalg.pinv(matrix)
-    return (lambda feats: torch.einsum('dhw,dr->rhw', feats -
-                                       mean[:, None, None], matrix),
-            lambda rows: rows @ inverse + mean)
+    mean, matrix = fit_whitening(feature_moments(rows), variant.whiten)
+    return (lambda feats: whiten(feats[None], mean, matrix)[0],
+            lambda rows: unwhiten(rows, mean, matrix))
 
 
 def _reader(head: CAMHead, builder: PrototypeBuilder, transform: Transform,

@@ -20,7 +20,8 @@ from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
                          select_context_prototypes)
 from mmlpcam.utils.parallel import track_on_terminal
 from .prototype_sampling import (MAX_REPEATS, ImageView, Points,
-                                 collect_points, draw_images, share_features)
+                                 collect_points, draw_images, share_features,
+                                 whiten_points)
 
 
 class PrototypeBuilder:
@@ -109,12 +110,12 @@ class PrototypeBuilder:
         if mu_b_low >= mu_b:
             raise ValueError(f'`mu_b_low` {mu_b_low} must be below `mu_b` '
                              f'{mu_b}, or no context can pass')
-        if backend not in ('torch', 'sklearn'):
-            raise ValueError("`backend` must be 'torch' or 'sklearn', but is "
-                             f'{backend!r}')
-        if init not in ('random', 'k-means++'):
-            raise ValueError("`init` must be 'random' or 'k-means++', but is "
-                             f'{init!r}')
+        for name, value, one, other in (('backend', backend, 'torch',
+                                         'sklearn'), ('init', init, 'random',
+                                                      'k-means++')):
+            if value not in (one, other):
+                raise ValueError(f'`{name}` must be {one!r} or {other!r}, but '
+                                 f'is {value!r}')
         at_least_one = dict(
             max_iters=max_iters,
             num_seeds=num_seeds,
@@ -222,16 +223,20 @@ class PrototypeBuilder:
                 auxiliary head; not wrapped for distribution.
             momentum (float): See :meth:`PrototypeBank.set_class`. Defaults
                 to 1.
+
+        Raises:
+            ValueError: If `momentum` is below 1 and features are whitened.
         """
-        # With plain batch norm each rank has statistics of its own, and the
-        # checkpoint will have those of the first.
+        # plain batch norm has statistics of its own on each rank
         for buffer in model.buffers():
             broadcast(buffer)
         was_training = model.training
         model.eval()
         try:
             head = find_prototype_head(model)
-            self.clusterings(head)  # fails early
+            # fail early
+            head.bank.check_momentum(momentum)
+            self.clusterings(head)
             dataset = self.prepare()
             labels = [
                 dataset.get_data_info(i)['img_labels']
@@ -242,7 +247,10 @@ class PrototypeBuilder:
             points = self.collect(
                 self._views(model, head, dataset, used), repeats)
             # features may come in half precision, centres must not
-            with torch.autocast(_device(head).type, enabled=False):
+            device = head.bank.class_direction.device
+            with torch.autocast(device.type, enabled=False):
+                if head.bank.is_whitened:
+                    whiten_points(head.bank, points)
                 self.fill(head, points, dataset.metainfo['classes'][1:],
                           momentum)
         finally:
@@ -331,59 +339,57 @@ class PrototypeBuilder:
             'class', 'features', 'centres', 'prototypes', 'context features',
             'context centres', 'context prototypes'
         ])
-        without = dict(prototypes=[], context=[])
+
+        def scores(centers: Tensor, label: int) -> Tensor:
+            return head.class_scores(head.bank.raw(centers))[:, label]
+
         for label, name in track_on_terminal(
             (enumerate(classes), len(classes)), 'clustering of classes'):
             centers, number = self._cluster(head,
                                             points.pop((label, 'class'), None))
             others, num_others = self._cluster(
                 head, points.pop((label, 'context'), None))
-            runs = [(fg[select_class_prototypes(
-                head.class_scores(fg)[:, label],
-                self.mu_f)], bg[select_context_prototypes(
-                    head.class_scores(bg)[:, label], self.mu_b,
-                    self.mu_b_low)]) for fg, bg in zip(centers, others)]
+            runs = [(fg[select_class_prototypes(scores(fg, label), self.mu_f)],
+                     bg[select_context_prototypes(
+                         scores(bg, label), self.mu_b, self.mu_b_low)])
+                    for fg, bg in zip(centers, others)]
             head.bank.set_class(label, *runs[0], momentum, others=runs[1:])
             kept, context = (sum(map(len, side)) for side in zip(*runs))
-            table.add_row([
-                name, number,
-                sum(map(len, centers)), kept, num_others,
-                sum(map(len, others)), context
-            ])
-            if not kept:
-                without['prototypes'].append(name)
-            elif not context:
-                without['context'].append(name)
+            sizes = [sum(map(len, side)) for side in (centers, others)]
+            table.add_row(
+                [name, number, sizes[0], kept, num_others, sizes[1], context])
         print_log(f'prototype bank:\n{table}', logger='current')
-        if without['prototypes']:
+        empty = [row[0] for row in table.rows if not row[3]]
+        flooded = [row[0] for row in table.rows if row[3] and not row[-1]]
+        if empty:
             print_log(
-                f'{", ".join(without["prototypes"])}: no foreground feature, '
+                f'{", ".join(empty)}: no foreground feature, '
                 'so these maps will be empty; either no image has the label, '
                 'or the classifier gives it no positive score anywhere: train '
                 'it longer (a higher max_epochs), or from better weights',
                 logger='current',
                 level=logging.WARNING)
-        if without['context']:
+        if flooded:
             print_log(
-                f'{", ".join(without["context"])}: no context prototype, so '
-                'nothing is subtracted from these maps, which then cover much '
-                'of the image; context needs a score between mu_b_low '
-                f'{self.mu_b_low} and mu_b {self.mu_b}',
+                f'{", ".join(flooded)}: no context prototype, so '
+                'that these maps cover much of the image; it needs a score '
+                f'between mu_b_low {self.mu_b_low} and mu_b {self.mu_b}',
                 logger='current',
                 level=logging.WARNING)
 
     def _cluster(self, head: PrototypeHead,
                  points: Points | None) -> tuple[list[Tensor], int]:
         """Centres (K, D) of each clustering, and the points of all ranks."""
-        device = _device(head)
+        device = head.bank.class_direction.device
         if points is None:
-            points = Points.none(head.in_channels)
+            points = Points.none(head.bank.class_prototypes.shape[2])
         feats, keys, weights = (value.to(device) for value in points)
         total = torch.tensor([len(feats)], device=device)
         all_reduce(total)
-        options = dict(init=self.init, max_iters=self.max_iters)
-        if self.soft:
-            options.update(weights=weights)
+        options = dict(
+            init=self.init,
+            max_iters=self.max_iters,
+            weights=weights if self.soft else None)
         if self.backend == 'torch':
             options.update(tol=self.tol, keys=keys)
         cluster = kmeans if self.backend == 'torch' else kmeans_sklearn
@@ -392,7 +398,3 @@ class PrototypeBuilder:
             for number, seed in self.clusterings(head)
         ]
         return centers, int(total)
-
-
-def _device(head: PrototypeHead) -> torch.device:
-    return head.bank.class_direction.device

@@ -5,9 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from mmengine.dist import all_reduce
 from torch import Tensor
 
-from mmlpcam.ops import sample_map, split_features
+from mmlpcam.models import PrototypeBank
+from mmlpcam.ops import (feature_moments, fit_whitening, sample_map,
+                         split_features, whiten)
 
 _SIDES = ('class', 'context')
 
@@ -199,3 +202,26 @@ def point_keys(image: int, repeat: int, positions: Tensor) -> Tensor:
         Tensor: Unique keys, (N, ) int64.
     """
     return (image * MAX_REPEATS + repeat) * _MAX_POSITIONS + positions
+
+
+def whiten_points(bank: PrototypeBank, points: dict[tuple[int, str],
+                                                    Points]) -> None:
+    """Fit the whitening of a bank to the points of all ranks; whiten them.
+
+    Args:
+        bank (PrototypeBank): A bank for whitened features.
+        points (dict[tuple[int, str], Points]): Those of this rank, changed in
+            place.
+    """
+    channels = bank.whitening_mean.shape[0]
+    moments = torch.zeros(channels + 1, channels + 1, dtype=torch.float64)
+    for each in points.values():
+        moments += feature_moments(each.feats)
+    all_reduce(moments)
+    if not moments.any():
+        return  # the table of the bank tells that there are no features
+    mean, matrix = fit_whitening(moments, len(bank.whitening_matrix))
+    bank.whitening_mean.copy_(mean)
+    bank.whitening_matrix.copy_(matrix)
+    for key, each in points.items():
+        points[key] = each._replace(feats=whiten(each.feats, mean, matrix))

@@ -5,6 +5,8 @@ from .cam_head import CAMHead
 from .cam_segmentor import CAMSegmentor
 from .crf_labelers import CRFLabeler, IRLabeler, PSALabeler
 from .crf_tta import CRFTTAModel
+from .frozen_backbone import FrozenBackbone
+from .hf_backbone import HFBackbone
 from .irnet import EdgeHead, IRNet, StemResNet
 from .map_head import (MapHead, PrototypeHead, find_map_head,
                        find_prototype_head, label_vectors)
@@ -26,12 +28,13 @@ from .test_settings import check_bg_thr, prediction_settings
 
 __all__ = [
     'AMNHead', 'AMNet', 'ASPPV2Head', 'AffinityHead', 'AffinityNet', 'CAMHead',
-    'CAMSegmentor', 'CRFLabeler', 'CRFTTAModel', 'EdgeHead', 'IRLabeler',
-    'IRNet', 'MAP_DEFAULTS', 'MCTHead', 'MCTPatchHead', 'MCTransformer',
-    'MapHead', 'MapReader', 'MapRefiner', 'MapSettings', 'MultiScaleSegmentor',
-    'PSALabeler', 'PairHead', 'PointwiseNeck', 'PretrainedInit',
-    'PrototypeBank', 'PrototypeHead', 'ReCAMHead', 'StemResNet', 'StoredMaps',
-    'TrainingFree', 'check_bg_thr', 'classify_images', 'find_map_head',
-    'find_prototype_head', 'image_labels', 'label_vectors', 'multi_scale_maps',
-    'predict_maps', 'prediction_settings', 'set_map_prediction'
+    'CAMSegmentor', 'CRFLabeler', 'CRFTTAModel', 'EdgeHead', 'FrozenBackbone',
+    'HFBackbone', 'IRLabeler', 'IRNet', 'MAP_DEFAULTS', 'MCTHead',
+    'MCTPatchHead', 'MCTransformer', 'MapHead', 'MapReader', 'MapRefiner',
+    'MapSettings', 'MultiScaleSegmentor', 'PSALabeler', 'PairHead',
+    'PointwiseNeck', 'PretrainedInit', 'PrototypeBank', 'PrototypeHead',
+    'ReCAMHead', 'StemResNet', 'StoredMaps', 'TrainingFree', 'check_bg_thr',
+    'classify_images', 'find_map_head', 'find_prototype_head', 'image_labels',
+    'label_vectors', 'multi_scale_maps', 'predict_maps', 'prediction_settings',
+    'set_map_prediction'
 ]

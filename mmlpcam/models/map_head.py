@@ -179,6 +179,7 @@ class PrototypeHead(MapHead):
             direction becomes (1 - a) times that of the bank plus a times
             :func:`~mmlpcam.ops.image_prototypes` of the maps of the bank.
             Defaults to 0, as in LPCAM.
+        whitening (int, optional): See :class:`PrototypeBank`.
         **kwargs: See :class:`MapHead`.
     """
 
@@ -191,11 +192,13 @@ class PrototypeHead(MapHead):
                  *,
                  num_clusters: int = 12,
                  image_weight: float = 0.,
+                 whitening: int | None = None,
                  **kwargs) -> None:
         if not 0 <= image_weight < 1:
             raise ValueError(f'`image_weight` {image_weight} not in [0, 1)')
         super().__init__(in_channels, num_classes, **kwargs)
-        self.bank = PrototypeBank(num_classes - 1, num_clusters, in_channels)
+        self.bank = PrototypeBank(num_classes - 1, num_clusters, in_channels,
+                                  whitening)
         self.image_weight = image_weight
 
     @abstractmethod
@@ -232,7 +235,7 @@ class PrototypeHead(MapHead):
         """
         self.check_map_type(map_type)
         local = self.local_features(feats)
-        local = flip_average(local) if flip else local
+        local = self.bank.compared(flip_average(local) if flip else local)
         directions = self.directions(map_type == 'lpcam')[[*classes]]
         maps = activation_maps(local, directions, normalize=True)
         if self.image_weight == 0:

@@ -184,7 +184,7 @@ class MCTPatchHead(ClassTokenHead, PrototypeHead):
         local = self.local_features(feats)
         if map_type in ('mct_lpcam', 'mct_lpcam_f'):
             factor = activation_maps(
-                local,
+                self.bank.compared(local),
                 self.directions(map_type == 'mct_lpcam')[[*classes]],
                 normalize=True)
         else:

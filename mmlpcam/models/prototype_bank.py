@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mmlpcam.ops import prototype_direction
+from mmlpcam.ops import prototype_direction, unwhiten, whiten
 
 _SIDES = ('class', 'context')
 
@@ -26,11 +26,22 @@ class PrototypeBank(nn.Module):
         context_prototypes (Tensor): (C, K, D) float32.
         context_valid (Tensor): (C, K) bool.
         context_direction (Tensor): (C, D) float32.
+        whitening_mean (Tensor): (D, ) float32, where features are whitened,
+            see :func:`mmlpcam.ops.fit_whitening`.
+        whitening_matrix (Tensor): (r, D) float32, where they are.
 
     Args:
         num_classes (int): Number of foreground classes C.
         num_clusters (int): Most prototypes K per class and side.
         channels (int): Feature channels D.
+        whitening (int, optional): Number of dimensions r that features are
+            whitened to before they are clustered and compared (PCA,
+            https://arxiv.org/abs/2605.22492); prototypes and directions then
+            have r channels in the place of D. Defaults to None: features are
+            taken as they are.
+
+    Raises:
+        ValueError: If `whitening` is not in [1, D].
     """
 
     class_prototypes: Tensor
@@ -39,10 +50,24 @@ class PrototypeBank(nn.Module):
     context_prototypes: Tensor
     context_valid: Tensor
     context_direction: Tensor
+    whitening_mean: Tensor
+    whitening_matrix: Tensor
 
-    def __init__(self, num_classes: int, num_clusters: int,
-                 channels: int) -> None:
+    def __init__(self,
+                 num_classes: int,
+                 num_clusters: int,
+                 channels: int,
+                 whitening: int | None = None) -> None:
         super().__init__()
+        self.is_whitened = whitening is not None
+        if whitening is not None:
+            if not 1 <= whitening <= channels:
+                raise ValueError(f'`whitening` must be in [1, {channels}], '
+                                 f'but is {whitening}')
+            self.register_buffer('whitening_mean', torch.zeros(channels))
+            self.register_buffer('whitening_matrix',
+                                 torch.zeros(whitening, channels))
+            channels = whitening
         shape = (num_classes, num_clusters)
         for side in _SIDES:
             self.register_buffer(f'{side}_prototypes',
@@ -56,6 +81,48 @@ class PrototypeBank(nn.Module):
     def is_built(self) -> bool:
         """Whether any class has a prototype."""
         return bool(self.class_valid.any())
+
+    def compared(self, feats: Tensor) -> Tensor:
+        """Return features as they are clustered and compared.
+
+        Args:
+            feats (Tensor): Local features, (N, D) or (N, D, h, w).
+
+        Returns:
+            Tensor: The same, or whitened, with r channels.
+        """
+        if not self.is_whitened:
+            return feats
+        return whiten(feats, self.whitening_mean, self.whitening_matrix)
+
+    def raw(self, centers: Tensor) -> Tensor:
+        """Return centres at the scale that a classifier knows.
+
+        Args:
+            centers (Tensor): Centres of features as they are compared.
+
+        Returns:
+            Tensor: (K, D); without the dimensions that whitening drops.
+        """
+        if not self.is_whitened:
+            return centers
+        return unwhiten(centers, self.whitening_mean.to(centers),
+                        self.whitening_matrix.to(centers))
+
+    def check_momentum(self, momentum: float) -> None:
+        """Check that prototypes can be averaged with those before.
+
+        Args:
+            momentum (float): Of :meth:`set_class`.
+
+        Raises:
+            ValueError: If they cannot.
+        """
+        if momentum < 1 and self.is_whitened:
+            raise ValueError(
+                'whitened features of two banks have different axes, and '
+                'their prototypes no average: set momentum=1, or '
+                'whitening=None in the head')
 
     def set_class(
         self,

@@ -17,19 +17,19 @@ from .prototypes import (image_prototypes, nearest_similarity,
                          select_class_prototypes, select_context_prototypes,
                          split_features)
 from .random_walk import random_walk, transition_matrix, transition_of_pairs
-from .whitening import fit_whitening
+from .whitening import feature_moments, fit_whitening, unwhiten, whiten
 
 __all__ = [
     'DenseCRF', 'KMeansResult', 'NORMALIZATIONS', 'PairKinds',
     'activation_maps', 'affinity_labels', 'affinity_loss', 'affinity_walk',
     'background_score', 'balanced_smooth_loss', 'confident_labels',
-    'covered_size', 'feature_affinity', 'fit_whitening', 'flip_average',
-    'full_size_maps', 'gated_maps', 'image_prototypes', 'kmeans',
-    'kmeans_sklearn', 'label_unary', 'masked_mean', 'nearest_similarity',
-    'normalize_maps', 'otsu_thresholds', 'pair_affinity', 'pair_kinds',
-    'pair_offsets', 'path_cells', 'prototype_direction', 'prototype_scores',
-    'random_walk', 'refine_with_affinity', 'sample_map',
+    'covered_size', 'feature_affinity', 'feature_moments', 'fit_whitening',
+    'flip_average', 'full_size_maps', 'gated_maps', 'image_prototypes',
+    'kmeans', 'kmeans_sklearn', 'label_unary', 'masked_mean',
+    'nearest_similarity', 'normalize_maps', 'otsu_thresholds', 'pair_affinity',
+    'pair_kinds', 'pair_offsets', 'path_cells', 'prototype_direction',
+    'prototype_scores', 'random_walk', 'refine_with_affinity', 'sample_map',
     'select_class_prototypes', 'select_context_prototypes', 'softmax_unary',
     'source_and_neighbors', 'split_features', 'strided_maps',
-    'transition_matrix', 'transition_of_pairs'
+    'transition_matrix', 'transition_of_pairs', 'unwhiten', 'whiten'
 ]

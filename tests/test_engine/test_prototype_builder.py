@@ -197,7 +197,8 @@ def test_arguments_reach_the_clustering(tiny, voc_mini, clustered):
     for _, num_clusters, kwargs in clustered:
         del kwargs['keys']
         assert num_clusters == 2
-        assert kwargs == dict(init='k-means++', tol=.25, max_iters=7, seed=5)
+        assert kwargs == dict(
+            init='k-means++', tol=.25, max_iters=7, seed=5, weights=None)
 
 
 def test_image_drawn_twice_counts_twice(tiny, voc_mini, clustered):
