@@ -134,7 +134,7 @@ def test_scores_are_those_of_the_metric(compare, tiny, voc_mini, tmp_path,
         ])
     expected = metric.evaluate(len(dataset))
     assert scores['cam']['mIoU'] == pytest.approx(
-        expected['cam/mIoU'], abs=.05)
+        expected['seed/cam/mIoU'], abs=.05)
     assert list(scores) == ['cam', 'soft']
     assert '| soft ' in capsys.readouterr().out
     assert compare(*arguments, tmp_path / 'list.py', '--only', 'hard') == 1
