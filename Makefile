@@ -15,7 +15,7 @@ WORKERS ?= 2
 # Warnings of other packages at import would drown the output.
 export PYTHONWARNINGS := ignore
 
-.PHONY: demo demo-full test test-slow test-fuzz test-kill test-upstream test-py lint format benchmark clean
+.PHONY: demo demo-full test test-slow test-fuzz test-kill test-upstream test-py docs lint format benchmark clean
 
 $(VENV)/ready: pyproject.toml setup.py requirements/runtime.txt requirements/mm.txt requirements/tests.txt
 	$(PYTHON) -m venv $(VENV)
@@ -60,7 +60,7 @@ test-slow: $(VENV)/ready
 test-fuzz: $(VENV)/ready
 	$(BIN)/python -m pytest tests/fuzz
 
-## test-kill: 100 random kills of three chains, and 4 while a checkpoint is
+## test-kill: 100 random kills of all chains, and 4 while a checkpoint is
 ## written; what is left must equal an unbroken run
 test-kill: $(VENV)/ready
 	$(BIN)/python -m pytest -m kill
@@ -74,6 +74,12 @@ test-upstream: $(UPSTREAM)/ready
 test-py:
 	$(MAKE) VENV=$(PY_VENV) $(PY_VENV)/ready
 	$(PY_VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m '$(QUICK)'
+
+## docs: the site with all pages and the API, in build/docs; fails on warnings
+docs: $(VENV)/ready
+	$(BIN)/pip install -q -r requirements/docs.txt
+	$(BIN)/python -m sphinx -W --keep-going -q -c docs -b html . build/docs
+	@echo build/docs/docs/index.html
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

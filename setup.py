@@ -9,6 +9,7 @@ setup(
     package_dir=INSTALLED,
     package_data={
         'mmlpcam': ['py.typed'],
+        'mmlpcam.visualization': ['report.html'],
         'mmlpcam.configs': ['**/*.py'],
         'mmlpcam.tools': ['**/*.py', '*.sh'],
     })

@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 'mmlpcam'
 # Each imports from those before it alone.
 ORDER = ('utils', 'ops', 'structures', 'datasets', 'models', 'evaluation',
-         'engine', 'visualization', 'converters')
+         'engine', 'visualization', 'converters', 'apis')
 MAX_LINES = 400
 
 

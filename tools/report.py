@@ -1,32 +1,37 @@
 """Report on a chain or a joint run: its scores, and a picture of its steps.
 
+With --html also a page for a browser, in one file without a network: photos,
+the ones with the most doubtful masks first, maps, and masks at a threshold
+that is moved there.
+
 It may still be running: steps that are not there yet are left out, and so is
 what needs true masks where there are none.
 """
 import argparse
-import copy
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from mmengine.config import Config, DictAction
-from mmengine.dataset import pseudo_collate
-from mmseg.apis import inference_model
-from mmseg.registry import DATASETS
 from mmseg.structures import SegDataSample
 from prettytable import PrettyTable
 from torch.utils.data import Dataset
 
-from mmlpcam.engine import (Stage, StagedRunner, init_trained_model,
-                            last_checkpoint)
-from mmlpcam.models import CAMSegmentor, find_map_head
-from mmlpcam.structures import find_map_type, map_title, sort_map_types
+from mmlpcam.apis.run_contents import (PhotoContents, RunContents, is_finished,
+                                       run_seconds)
+from mmlpcam.engine import Stage
+from mmlpcam.evaluation import mask_confidence
+from mmlpcam.structures import map_title, sort_map_types
 from mmlpcam.utils import read_json, reading
-from mmlpcam.utils.masks import read_index_mask
-from mmlpcam.utils.photos import read_photo, write_picture
-from mmlpcam.visualization import draw_legend, draw_map, draw_mask, draw_panel
+from mmlpcam.utils.photos import write_picture
+from mmlpcam.visualization import (HTMLReport, ReportPhoto, draw_legend,
+                                   draw_map, draw_mask, draw_panel)
+
+_Made = TypeVar('_Made')
 
 
 def parse_args() -> argparse.Namespace:
@@ -53,6 +58,17 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out', help='picture to write; <work-dir>/panel.png if not given')
     parser.add_argument(
+        '--html',
+        nargs='?',
+        type=Path,
+        const=Path(),
+        help='write a page too; <work-dir>/report.html if no file is given')
+    parser.add_argument(
+        '--html-images',
+        type=int,
+        default=80,
+        help='photos of the page (default: 80)')
+    parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
@@ -60,43 +76,46 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def stages_of(config: Config, work_dir: Path) -> list[Stage]:
-    """Return the stages of a chain, in their order; of a joint run, none."""
-    config.work_dir = str(work_dir)
-    return StagedRunner(config).stages if config.get('stages') else []
-
-
 def print_scores(work_dir: Path, stages: list[Stage]) -> None:
-    table = PrettyTable(['what', 'mIoU', 'FP', 'FN', 'bg_thr'])
+    header, *rows = score_rows(work_dir, stages)
+    table = PrettyTable(header)
+    table.add_rows(rows)
+    print(table if rows else 'no scores (yet): they need true masks')
+
+
+def score_rows(work_dir: Path, stages: list[Stage]) -> list[list]:
+    """Return a table of the scores, its header first."""
+    rows: list[list] = [['what', 'mIoU', 'FP', 'FN', 'bg_thr']]
     for stage in stages:
         folder = Path(stage.work_dir)
         if (folder / 'scores.json').exists():
-            add_map_scores(table, folder / 'scores.json', stage.title)
+            rows += map_scores(folder / 'scores.json', stage.title)
         elif is_finished(folder):
             metrics = read_json(folder / 'stage.json')['metrics']
-            add_validation(table, stage.title, metrics.get('mIoU'))
+            rows += validation(stage.title, metrics.get('mIoU'))
     if not stages:
-        add_validation(table, 'segmentor', last_validation(work_dir))
-    print(table if table.rows else 'no scores (yet): they need true masks')
+        rows += validation('segmentor', last_validation(work_dir))
+    return rows
 
 
-def add_map_scores(table: PrettyTable, scores_file: Path, title: str) -> None:
+def map_scores(scores_file: Path, title: str) -> list[list]:
     scores = read_json(scores_file)
     with reading(scores_file, 'file of scores', 'remove it'):
+        rows = []
         for map_type in sort_map_types(set(scores['maps'])):
             row = scores['maps'][map_type]
-            table.add_row([
+            rows.append([
                 f'{map_title(map_type)} {title}, '
                 f'{scores["split"]}', row['mIoU'], row['FP'], row['FN'],
                 row['bg_thr']
             ])
+    return rows
 
 
-def add_validation(table: PrettyTable, title: str,
-                   score: float | None) -> None:
-    if score is not None:  # it was validated
-        table.add_row(
-            [f'{title}, validation split', f'{score:.2f}', '', '', ''])
+def validation(title: str, score: float | None) -> list[list]:
+    if score is None:  # it was not validated
+        return []
+    return [[f'{title}, validation split', f'{score:.2f}', '', '', '']]
 
 
 def last_validation(run_dir: Path) -> float | None:
@@ -120,148 +139,107 @@ def _score(line: str, default: float | None) -> float | None:
     return None if score is None else float(score)
 
 
-@torch.no_grad()
-def draw(config: Config, work_dir: Path, num_images: int,
+def draw(run: RunContents, num_images: int,
          bg_thrs: list[float]) -> tuple[np.ndarray, list[str]]:
     """Panel with one row per image, and what is wrong with the others."""
-    stages = stages_of(config, work_dir)
-    if stages:
-        cfg = chain_maps(stages)
-        segmentor_dir = Path(stages[-1].work_dir)
-        made = [(stage.title, Path(stage.work_dir) / 'masks')
-                for stage in stages
-                if stage.writes_masks and is_finished(Path(stage.work_dir))]
-    else:
-        cfg = joint_maps(config, work_dir)
-        segmentor_dir = work_dir
-        made = [('pseudo label', work_dir / 'labels/masks')]
-    classifier = init_trained_model(cfg, cfg.load_from, 'cpu')
-    kinds = shown_maps(classifier)
-    photos = build_dataset(cfg.label_dataloader)
-    masks = true_masks(stages)
-    shown = choose(photos, masks, num_images)
-    palette = photos.metainfo['palette']
-    checkpoint = last_checkpoint(segmentor_dir)
-    segmentor = init_trained_model(config, checkpoint,
-                                   'cpu') if checkpoint else None
-
-    def draw_cells(index: int) -> list[tuple[str, np.ndarray]]:
-        name = photos.image_ids[index]
-        photo = read_photo(photos.get_data_info(index)['img_path'])
-        maps = classifier.test_step(pseudo_collate([photos[index]]))[0]
-        image = photo[..., ::-1]
-        cells = [('image', image),
-                 *((map_title(kind),
-                    draw_map(image,
-                             maps.activation.get(kind).amax(0).numpy()))
-                   for kind in kinds)]
-
-        def add_mask(title: str, mask: np.ndarray) -> None:
-            cells.append((title, draw_mask(image, mask, palette)))
-
-        for bg_thr in bg_thrs:
-            add_mask(f'{map_title(kinds[-1])}, bg_thr={bg_thr:g}',
-                     mask_of(maps, kinds[-1], bg_thr))
-        for title, folder in made:
-            add_mask(title, read_index_mask(folder / f'{name}.png'))
-        if segmentor is not None:
-            found = inference_model(segmentor, photo)
-            add_mask('prediction', found.pred_sem_seg.data[0].numpy())
-        if name in masks:
-            add_mask('ground truth', read_index_mask(masks[name]))
-        elif masks:
-            cells.append(('ground truth', np.full_like(image, 255)))
-        return cells
-
-    rows, failed = [], []
-    for index in shown:
-        try:
-            cells = draw_cells(index)
-        # one bad photo ends no report
-        except (OSError, ValueError, RuntimeError) as error:
-            failed.append(f'{photos.get_data_info(index)["img_path"]}: '
-                          f'{error}')
-            continue
-        rows.append([picture for _, picture in cells])
-    if not rows:
-        raise ValueError('no photo could be drawn: ' + '; '.join(failed))
-    panel = draw_panel(rows, [title for title, _ in cells])
-    legend = draw_legend(photos.metainfo['classes'][1:], palette[1:],
-                         panel.shape[1])
+    rows, failed = for_photos(run, num_images,
+                              lambda photo: draw_cells(run, photo, bg_thrs))
+    panel = draw_panel([[picture for _, picture in cells] for cells in rows],
+                       [title for title, _ in rows[-1]])
+    legend = draw_legend(run.classes[1:], run.palette[1:], panel.shape[1])
     return np.concatenate([panel, legend]), failed
 
 
-def shown_maps(model: CAMSegmentor) -> list[str]:
-    """Let a model make the maps to show, and return what they are called.
-
-    They are those that tell foreground from context, where there are
-    prototypes, and those of the masks.
-    """
-    head, chosen = find_map_head(model), model.test_cfg['map_type']
-    split = getattr(head, 'split_map_type', chosen)
-    if find_map_type(chosen).needs_bank and not head.bank.is_built:
-        raise ValueError('the checkpoint has no prototypes yet: wait for the '
-                         'next one')
-    model.test_cfg['extra_map_types'] = (split, )
-    return list(dict.fromkeys((split, chosen)))
-
-
-def chain_maps(stages: list[Stage]) -> Config:
-    """Return the config that makes the maps of a chain, with its checkpoint.
-
-    Raises:
-        ValueError: If no stage makes any.
-    """
-    maker = next((stage for stage in stages if stage.writes_masks), None)
-    if maker is None:
-        raise ValueError("no stage has task='label', which makes the maps and "
-                         'masks to show')
-    return maker.resolved_cfg()
+def for_photos(
+        run: RunContents, num_images: int,
+        make: Callable[[PhotoContents],
+                       _Made]) -> tuple[list[_Made], list[str]]:
+    """Make something of the chosen photos; say what is wrong with others."""
+    made, failed = [], []
+    for index in choose(run.photos, run.truths, num_images):
+        try:
+            made.append(make(run.read(index)))
+        # one bad photo ends no report
+        except (OSError, ValueError, RuntimeError) as error:
+            path = run.photos.get_data_info(index)['img_path']
+            failed.append(f'{path}: {error}')
+    if not made:
+        raise ValueError('no photo could be drawn: ' + '; '.join(failed))
+    return made, failed
 
 
-def joint_maps(config: Config, work_dir: Path) -> Config:
-    """Return a config that makes the maps of a joint run.
-
-    Raises:
-        ValueError: If it is no joint run, or has no labels yet.
-    """
-    hooks = [
-        hook for hook in config.get('custom_hooks', [])
-        if hook.type == 'PrototypeBankHook' and 'labels' in hook
-    ]
-    if not hooks:
-        raise ValueError(f'{config.filename} has neither stages nor a '
-                         'PrototypeBankHook with labels: there is nothing to '
-                         'report')
-    checkpoint = last_checkpoint(work_dir)
-    if checkpoint is None or not (work_dir / 'labels/masks').exists():
-        raise ValueError(f'{work_dir} holds no labels, or no checkpoint of '
-                         'the time after: wait until the warm-up is over')
-    cfg = copy.deepcopy(config)
-    cfg.load_from = checkpoint
-    cfg.model.type = 'CAMSegmentor'
-    labels = hooks[0].labels
-    cfg.model.test_cfg = dict(map_type=labels.get('map_type', 'lpcam'))
-    cfg.label_dataloader = dict(dataset=labels.dataset)
-    return cfg
+def draw_cells(run: RunContents, photo: PhotoContents,
+               bg_thrs: list[float]) -> list[tuple[str, np.ndarray]]:
+    """Draw the pictures of a photo, with their titles."""
+    image, chosen = photo.image, run.kinds[-1]
+    cells = [('image', image)]
+    for kind in run.kinds:
+        score = photo.maps.activation.get(kind).amax(0).numpy()
+        cells.append((map_title(kind), draw_map(image, score)))
+    masks = {
+        f'{map_title(chosen)}, bg_thr={bg_thr:g}':
+        mask_of(photo.maps, chosen, bg_thr)
+        for bg_thr in bg_thrs
+    }
+    masks.update(photo.made)
+    if photo.truth is not None:
+        masks['ground truth'] = photo.truth
+    cells += [(title, draw_mask(image, mask, run.palette))
+              for title, mask in masks.items()]
+    if photo.truth is None and run.truths:
+        cells.append(('ground truth', np.full_like(image, 255)))
+    return cells
 
 
-def build_dataset(dataloader: dict) -> Dataset:
-    """Build a dataset that does not mind bad files until they are drawn."""
-    return DATASETS.build(
-        dict(dataloader['dataset'], check_files=False, _scope_='mmseg'))
+def write_html(run: RunContents, path: Path, num_images: int) -> list[str]:
+    """Write the page, and return what is wrong with photos."""
+    times = [['stage', 'minutes']]
+    for stage in run.stages:
+        seconds = run_seconds(Path(stage.work_dir))
+        times.append([stage.title, f'{seconds / 60:.1f}'])
+    if not run.stages:
+        times.append(['all', f'{run_seconds(run.work_dir) / 60:.1f}'])
+    scores = score_rows(run.work_dir, run.stages)
+    report = HTMLReport(
+        title=str(run.config.filename),
+        classes=run.classes,
+        palette=run.palette,
+        map_type=run.kinds[-1],
+        notes=[
+            f'Work dir: {run.work_dir}',
+            f'{len(run.photos)} photos get masks; up to {num_images} of them '
+            'are shown, the least certain masks first.'
+        ],
+        tables=[[[str(cell) for cell in row] for row in table]
+                for table in (scores, times)],
+        settings=run.config.pretty_text)
+    used = []
+
+    def add(photo: PhotoContents) -> None:
+        report.add(report_photo(run, photo))
+        used.append(photo.maps.bg_thr)
+
+    _, failed = for_photos(run, num_images, add)
+    if used:  # one and the same, unless it is one of each image
+        report.bg_thr = float(np.median(used))
+    report.write(path)
+    return failed
 
 
-def true_masks(stages: list[Stage]) -> dict[str, str]:
-    """Return the true mask of each image whose maps are scored, by its id."""
-    found = {}
-    for stage in stages:
-        if stage.task == 'test' and not stage.writes_masks:
-            scored = build_dataset(stage.cfg.test_dataloader)
-            infos = map(scored.get_data_info, range(len(scored)))
-            found.update((info['image_id'], info['seg_map_path'])
-                         for info in infos if 'image_id' in info)
-    return found
+def report_photo(run: RunContents, photo: PhotoContents) -> ReportPhoto:
+    masks = dict(photo.made)
+    if photo.truth is not None:
+        masks['ground truth'] = photo.truth
+    return ReportPhoto(
+        photo.name,
+        tuple(photo.maps.img_labels),
+        photo.image,
+        maps={
+            kind: photo.maps.activation.get(kind).numpy()
+            for kind in run.kinds
+        },
+        masks=masks,
+        confidence=mask_confidence(photo.maps.scale_maps, photo.maps.bg_thr))
 
 
 def choose(photos: Dataset, masks: dict[str, str],
@@ -271,11 +249,6 @@ def choose(photos: Dataset, masks: dict[str, str],
     shown = [i for i in order if photos.get_cat_ids(i)]
     shown.sort(key=lambda i: photos.image_ids[i] not in masks)
     return sorted(shown[:num_images])
-
-
-def is_finished(stage_dir: Path) -> bool:
-    state_file = stage_dir / 'stage.json'
-    return state_file.exists() and read_json(state_file)['finished']
 
 
 def mask_of(maps: SegDataSample, kind: str, bg_thr: float) -> np.ndarray:
@@ -293,14 +266,20 @@ def main() -> int:
     work_dir = Path(args.work_dir)
     out = Path(args.out or work_dir / 'panel.png')
     try:
-        panel, failed = draw(config, work_dir, args.num_images, args.bg_thr)
+        run = RunContents(config, work_dir)
+        panel, failed = draw(run, args.num_images, args.bg_thr)
         write_picture(out, panel)
         print(f'picture: {out}')
-        print_scores(work_dir, stages_of(config, work_dir))
+        if args.html is not None:
+            page = work_dir / 'report.html' if args.html == Path(
+            ) else args.html
+            failed += write_html(run, page, args.html_images)
+            print(f'page: {page}')
+        print_scores(work_dir, run.stages)
     except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    for text in failed:
+    for text in dict.fromkeys(failed):
         print(f'error: not drawn: {text}', file=sys.stderr)
     return int(bool(failed))
 

@@ -138,7 +138,7 @@ def paint_mask(image: COCOImage) -> np.ndarray:
     mask = np.zeros(image.size, np.uint8)
     for instance in image.instances:
         try:
-            region = _rasterize(instance.segmentation, image.size)
+            region = rasterize(instance.segmentation, image.size)
         except (TypeError, ValueError, KeyError) as error:
             raise ValueError(f'annotation {instance.annotation_id} of image '
                              f'{image.file_name!r} has no valid segmentation: '
@@ -147,9 +147,21 @@ def paint_mask(image: COCOImage) -> np.ndarray:
     return mask
 
 
-def _rasterize(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
-    """Return the pixels of a segmentation, (H, W) bool."""
-    coco = _pycocotools()
+def rasterize(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
+    """Draw a segmentation.
+
+    Args:
+        segmentation (Any): Of :class:`COCOInstance`, not checked yet.
+        size (tuple[int, int]): (H, W) of the image.
+
+    Returns:
+        np.ndarray: Its pixels, (H, W) bool.
+
+    Raises:
+        ImportError: If pycocotools is not installed.
+        KeyError | TypeError | ValueError: If it cannot be read.
+    """
+    coco = import_pycocotools()
     if isinstance(segmentation, dict):
         rle = segmentation
         if tuple(rle['size']) != size:
@@ -175,7 +187,12 @@ def _rasterize(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
     return coco.decode(rle).astype(bool)
 
 
-def _pycocotools() -> ModuleType:
+def import_pycocotools() -> ModuleType:
+    """Return ``pycocotools.mask``.
+
+    Raises:
+        ImportError: If it is not installed, with what to do.
+    """
     try:
         from pycocotools import mask
     except ImportError as error:
@@ -214,7 +231,7 @@ def write_coco_masks(images: list[COCOImage],
         ValueError: If a segmentation cannot be read.
         OSError: If a file cannot be written.
     """
-    _pycocotools()  # fail before there are processes
+    import_pycocotools()  # fail before there are processes
     return write_missing(
         _write_mask,
         {Path(out_dir, image.mask_name): image

@@ -2,11 +2,12 @@ from .coco_objects import COCOObjectsDataset
 from .file_checks import check_images, check_masks
 from .image_ids import check_shared_masks, with_image_ids
 from .image_label_dataset import BACKGROUND_NAMES, ImageLabelDataset
-from .label_sources import (COCOJSONLabels, CSVLabels, FolderLabels,
-                            ImageFinder, ImageLabelSource, JSONLabels, Labels,
-                            MaskLabels, NPYLabels, TagEncoder, VOCXMLLabels,
-                            check_all_labeled, existing_path, label_file,
-                            load_labels, read_label_json)
+from .label_sources import (COCOJSONLabels, CSVLabels, CVATXMLLabels,
+                            FolderLabels, ImageFinder, ImageLabelSource,
+                            JSONLabels, Labels, LabelStudioLabels, MaskLabels,
+                            MMPretrainJSONLabels, NPYLabels, TagEncoder,
+                            VOCXMLLabels, check_all_labeled, existing_path,
+                            label_file, load_labels, read_label_json)
 from .nesting import nested_datasets
 from .parts import PartsDataset
 from .photo_folder import PhotoFolderDataset
@@ -16,8 +17,9 @@ from .transforms import LoadPhoto, LoadPseudoLabel, RandomCanvasCrop
 
 __all__ = [
     'BACKGROUND_NAMES', 'COCOJSONLabels', 'COCOObjectsDataset', 'CSVLabels',
-    'FolderLabels', 'ImageFinder', 'ImageLabelDataset', 'ImageLabelSource',
-    'JSONLabels', 'Labels', 'LoadPhoto', 'LoadPseudoLabel', 'MaskLabels',
+    'CVATXMLLabels', 'FolderLabels', 'ImageFinder', 'ImageLabelDataset',
+    'ImageLabelSource', 'JSONLabels', 'LabelStudioLabels', 'Labels',
+    'LoadPhoto', 'LoadPseudoLabel', 'MMPretrainJSONLabels', 'MaskLabels',
     'NPYLabels', 'PartsDataset', 'PhotoFolderDataset', 'PseudoLabelDataset',
     'RandomCanvasCrop', 'SegDatasetWrapper', 'TagEncoder', 'VOCXMLLabels',
     'check_all_labeled', 'check_files', 'check_images', 'check_masks',

@@ -18,7 +18,8 @@ from mmlpcam.datasets import (PseudoLabelDataset, SegDatasetWrapper,
                               check_shared_masks, nested_datasets,
                               with_image_ids)
 from mmlpcam.evaluation import PseudoLabelWriter, is_labeled, read_manifest
-from mmlpcam.models import MAP_DEFAULTS, MapSettings, predict_maps
+from mmlpcam.models import (MAP_DEFAULTS, MapSettings, check_bg_thr,
+                            predict_maps)
 from mmlpcam.utils import on_main_process
 from mmlpcam.utils.names import listed
 from mmlpcam.utils.parallel import track_on_terminal
@@ -44,7 +45,8 @@ class LabelRefresher:
             images of the training set, whose pipeline only loads the image.
         map_type (str): Maps that give the masks, of those of the head.
             Defaults to 'lpcam'.
-        bg_thr (float): Score of the background, in [0, 1]. Defaults to 0.3.
+        bg_thr (float | str): Score of the background, in [0, 1], or 'otsu'.
+            Defaults to 0.3.
         num_workers (int): Loader processes. Defaults to 2.
     """
 
@@ -52,8 +54,9 @@ class LabelRefresher:
                  dataset: dict,
                  *,
                  map_type: str = 'lpcam',
-                 bg_thr: float = 0.3,
+                 bg_thr: float | str = 0.3,
                  num_workers: int = 2) -> None:
+        check_bg_thr(bg_thr, '`bg_thr` of the labels')
         self.dataset = dataset
         self.num_workers = num_workers
         self.map_cfg = dict(MAP_DEFAULTS, map_type=map_type, bg_thr=bg_thr)

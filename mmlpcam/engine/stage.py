@@ -20,6 +20,7 @@ from mmlpcam.utils.names import listed
 from .checkpoints import last_checkpoint
 from .contents import ContentReader, content_changes
 from .distributed import init_distributed
+from .loader_processes import stop_loader_processes
 from .mixed_precision import init_amp
 from .stage_inputs import (PREFIX, Input, comparable, drop_training,
                            find_inputs, list_files, references, relevant_cfg,
@@ -72,7 +73,8 @@ class Stage:
             source for source in find_inputs(relevant)
             if name not in references(source.node).values()
         ]
-        for text, parent in references(cfg._cfg_dict).items():
+        settings = relevant_cfg(cfg, 'train') | relevant_cfg(cfg, 'test')
+        for text, parent in references(settings).items():
             if parent not in self._folders:
                 raise ValueError(
                     f'{text!r} in the config of stage {name!r} must name one '
@@ -152,8 +154,7 @@ class Stage:
                 print_log(
                     f'{self.work_dir} holds no checkpoint yet: the stage '
                     'begins anew',
-                    logger='current',
-                    level=logging.INFO)
+                    logger='current')
             runner = Runner.from_cfg(cfg)
             runner.register_hook(metrics)
             model = runner.train()
@@ -172,10 +173,10 @@ class Stage:
             finished=True,
             outputs=self._read_outputs(),
             metrics=metrics.values))
+        stop_loader_processes(runner)
         del runner
         gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        torch.cuda.empty_cache()  # does nothing without a GPU
         return model
 
     def _start(self) -> bool:
@@ -357,6 +358,8 @@ class Stage:
         if not text.startswith(PREFIX):
             return text
         name, _, rest = text[len(PREFIX):].partition('/')
+        if name not in self._folders:  # in a variable, which nothing reads
+            return text
         if rest == 'last_checkpoint':
             checkpoint = last_checkpoint(self._folders[name])
             if checkpoint is None:

@@ -1,14 +1,16 @@
 """Metrics: importing this package registers them with MMSegmentation."""
-from .cam_iou_metric import (AreaCounts, CAMIoUMetric, count_areas,
-                             mean_scores, sum_areas, threshold_grid,
-                             threshold_scores)
+from .area_counts import (AreaCounts, count_areas, mean_scores, sum_areas,
+                          threshold_grid, threshold_scores)
+from .cam_iou_metric import CAMIoUMetric
+from .mask_quality import class_confidence, mask_confidence
 from .pseudo_label_writer import PseudoLabelWriter, is_labeled, read_manifest
 from .threshold_sweep import (LabelQuality, ThresholdSweep, find_maps,
                               load_scored_maps, sweep_thresholds)
 
 __all__ = [
     'AreaCounts', 'CAMIoUMetric', 'LabelQuality', 'PseudoLabelWriter',
-    'ThresholdSweep', 'count_areas', 'find_maps', 'is_labeled',
-    'load_scored_maps', 'mean_scores', 'read_manifest', 'sum_areas',
-    'sweep_thresholds', 'threshold_grid', 'threshold_scores'
+    'ThresholdSweep', 'class_confidence', 'count_areas', 'find_maps',
+    'is_labeled', 'load_scored_maps', 'mask_confidence', 'mean_scores',
+    'read_manifest', 'sum_areas', 'sweep_thresholds', 'threshold_grid',
+    'threshold_scores'
 ]

@@ -1,216 +1,20 @@
 """Scores of activation maps over a grid of background thresholds."""
 import logging
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dist import get_dist_info
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmseg.registry import METRICS
 from prettytable import PrettyTable
-from torch import Tensor
 
 from mmlpcam.structures import map_title, sort_map_types
 from mmlpcam.utils import write_json
-
-
-class AreaCounts(NamedTuple):
-    """Pixel counts of one image, or sums over images.
-
-    T thresholds cut the scores into T + 1 bins; bin b holds the pixels that
-    are foreground at the first b thresholds.
-
-    Attributes:
-        labels (np.ndarray): (n, ) mask values of the mapped classes.
-        predicted (np.ndarray): (n, T + 1) pixels that prefer the class.
-        correct (np.ndarray): (n, T + 1) those of them that are the class.
-        background (np.ndarray): (T + 1, ) pixels that are background.
-        truth (np.ndarray): (C + 1, ) pixels of each class in the mask.
-    """
-    labels: np.ndarray
-    predicted: np.ndarray
-    correct: np.ndarray
-    background: np.ndarray
-    truth: np.ndarray
-
-
-def count_areas(maps: Tensor, labels: Sequence[int], truth: Tensor,
-                thresholds: Tensor, num_classes: int,
-                ignore_index: int) -> AreaCounts:
-    """Count what all thresholds need in one pass over the pixels.
-
-    Args:
-        maps (Tensor): Maps of the n mapped classes, (n, H, W), in [0, 1].
-        labels (Sequence[int]): Their 0-based foreground classes.
-        truth (Tensor): True mask (H, W), int64, 0 is background.
-        thresholds (Tensor): Ascending background scores, (T, ).
-        num_classes (int): Number of classes with the background.
-        ignore_index (int): Mask value that is not scored.
-
-    Returns:
-        AreaCounts: Counts of this image.
-
-    Raises:
-        ValueError: If the mask has another size than the maps, or holds a
-            value that is no class.
-    """
-    if maps.shape[-2:] != truth.shape:
-        raise ValueError(
-            f'the mask is {tuple(truth.shape)}, but the image is '
-            f'{tuple(maps.shape[-2:])} (H, W): masks must have the size of '
-            'the original image')
-    scored = truth != ignore_index
-    truth = truth[scored]
-    num_bins = len(thresholds) + 1
-    if len(labels):
-        # ties go to the lower class, and to the background before that
-        score, winner = maps[:, scored].max(0)
-        bins = torch.bucketize(score, thresholds)
-    else:
-        winner = bins = torch.zeros_like(truth)
-
-    def histogram(rows: Tensor, keep: Tensor, num_rows: int) -> np.ndarray:
-        index = rows[keep] * num_bins + bins[keep]
-        return torch.bincount(
-            index, minlength=num_rows * num_bins).view(num_rows,
-                                                       num_bins).cpu().numpy()
-
-    if len(labels):
-        values = torch.tensor([c + 1 for c in labels], device=truth.device)
-        everywhere = torch.ones_like(truth, dtype=torch.bool)
-        predicted = histogram(winner, everywhere, len(labels))
-        correct = histogram(winner, values[winner] == truth, len(labels))
-        values = values.cpu().numpy()
-    else:
-        predicted = correct = np.zeros((0, num_bins), np.int64)
-        values = np.zeros(0, np.int64)
-    background = histogram(torch.zeros_like(truth), truth == 0, 1)[0]
-    if len(truth) and int(truth.max()) >= num_classes:
-        raise ValueError(
-            f'the mask holds class {int(truth.max())}, but there are only '
-            f'{num_classes} classes with the background (and {ignore_index} '
-            'is ignored)')
-    return AreaCounts(
-        values, predicted, correct, background,
-        torch.bincount(truth, minlength=num_classes).cpu().numpy())
-
-
-def sum_areas(counts: Iterable[AreaCounts], num_classes: int) -> AreaCounts:
-    """Add up the counts of images.
-
-    Args:
-        counts (Iterable[AreaCounts]): Counts of images. They are taken one
-            by one, so that a generator needs no memory for all of them.
-        num_classes (int): Number of classes with the background.
-
-    Returns:
-        AreaCounts: Sums, with a row for each class; that of the background
-        is zero.
-
-    Raises:
-        ValueError: If there are no counts.
-    """
-    total = None
-    for image in counts:
-        if total is None:
-            shape = (num_classes, len(image.background))
-            total = AreaCounts(
-                np.arange(num_classes), *np.zeros((2, *shape), np.int64),
-                np.zeros(shape[1], np.int64), np.zeros(num_classes, np.int64))
-        total.predicted[image.labels] += image.predicted
-        total.correct[image.labels] += image.correct
-        total.background[:] += image.background
-        total.truth[:] += image.truth
-    if total is None:
-        raise ValueError('no image was scored: the dataset is empty')
-    return total
-
-
-def above_thresholds(bins: np.ndarray) -> np.ndarray:
-    """Count the pixels that are foreground at each threshold.
-
-    Args:
-        bins (np.ndarray): Pixels in each bin of :class:`AreaCounts`,
-            (..., T + 1).
-
-    Returns:
-        np.ndarray: Pixels in all bins above each threshold, (..., T).
-    """
-    return bins[..., ::-1].cumsum(-1)[..., ::-1][..., 1:]
-
-
-def threshold_scores(counts: Iterable[AreaCounts],
-                     num_classes: int) -> dict[str, np.ndarray]:
-    """Turn counts into scores at each threshold.
-
-    Args:
-        counts (Iterable[AreaCounts]): Counts of all images.
-        num_classes (int): Number of classes with the background.
-
-    Returns:
-        dict[str, np.ndarray]: float64 shares in [0, 1] of shape (T, C + 1):
-        'IoU', 'FP' and 'FN' (false positives and negatives as shares of the
-        union of prediction and truth, as in Table 1 of the LPCAM paper),
-        'Precision' and 'Recall'. NaN where a class neither occurs nor is
-        predicted.
-    """
-    _, predicted, correct, background, truth = sum_areas(counts, num_classes)
-    all_pixels = truth.sum()
-    predicted = above_thresholds(predicted)
-    correct = above_thresholds(correct)
-    predicted[0] = all_pixels - predicted[1:].sum(0)
-    correct[0] = background.cumsum()[:-1]
-    predicted, correct = predicted.T, correct.T
-    union = predicted + truth - correct
-    with np.errstate(invalid='ignore', divide='ignore'):
-        return dict(
-            IoU=correct / union,
-            FP=(predicted - correct) / union,
-            FN=(truth - correct) / union,
-            Precision=correct / predicted,
-            Recall=correct / truth)
-
-
-def mean_scores(scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Average scores over the classes.
-
-    Args:
-        scores (dict[str, np.ndarray]): What :func:`threshold_scores` returns.
-
-    Returns:
-        dict[str, np.ndarray]: Percent of shape (T, ): 'mIoU', 'Precision'
-        and 'Recall' over all classes with the background, 'FP' and 'FN' over
-        the foreground classes. Classes without a number are left out; NaN
-        where none has one.
-    """
-    return dict(
-        mIoU=_mean(scores['IoU']),
-        FP=_mean(scores['FP'][:, 1:]),
-        FN=_mean(scores['FN'][:, 1:]),
-        Precision=_mean(scores['Precision']),
-        Recall=_mean(scores['Recall']))
-
-
-def threshold_grid(start: float, stop: float, step: float) -> np.ndarray:
-    """Make a grid of background thresholds.
-
-    Args:
-        start (float): First threshold, >= 0.
-        stop (float): Last threshold, included.
-        step (float): Distance between thresholds, > 0.
-
-    Returns:
-        np.ndarray: Thresholds, (T, ) float64, ascending.
-
-    Raises:
-        ValueError: If these make no grid.
-    """
-    if not 0 <= start <= stop or step <= 0:
-        raise ValueError('expected `thresholds` (start, stop, step) with '
-                         f'0 <= start <= stop, but got {(start, stop, step)}')
-    num = int(round((stop - start) / step)) + 1
-    return np.round(start + step * np.arange(num), 6)
+from .area_counts import (AreaCounts, add_areas, count_areas, mean_scores,
+                          no_areas, threshold_grid, threshold_scores)
 
 
 @METRICS.register_module()
@@ -241,6 +45,11 @@ class CAMIoUMetric(BaseMetric):
     """
     default_prefix = 'seed'
 
+    # Sums over the images of this process, and the counts of the newest one:
+    # a sampler may end with an image that another process has as well.
+    _num_images = 0
+    _last: dict[str, AreaCounts] | None = None
+
     def __init__(self,
                  thresholds: tuple[float, float, float] = (0., 0.99, 0.01),
                  score_thr: float | str = 'best',
@@ -262,6 +71,7 @@ class CAMIoUMetric(BaseMetric):
         self.split = split
         self.ignore_index = ignore_index
         self.out_file = out_file
+        self._sums: dict[str, AreaCounts] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count the areas of a batch.
@@ -292,20 +102,55 @@ class CAMIoUMetric(BaseMetric):
                 except ValueError as error:
                     raise ValueError(f'true mask of {sample.get("img_path")}: '
                                      f'{error}') from error
-            self.results.append(counts)
+            self._keep_last()
+            self._last = counts
+            self._num_images += 1
+
+    def _keep_last(self) -> None:
+        """Add the counts of the newest image to the sums."""
+        for map_type, counts in (self._last or {}).items():
+            if map_type not in self._sums:
+                self._sums[map_type] = no_areas(
+                    len(self.dataset_meta['classes']), len(counts.background))
+            add_areas(self._sums[map_type], counts)
+        self._last = None
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Sum up over all processes.
+
+        Memory does not grow with the images: each process sends its sums.
+
+        Args:
+            size (int): Number of images, without those that a sampler repeats
+                at the end.
+
+        Returns:
+            dict[str, float]: See :meth:`compute_metrics`.
+        """
+        rank, world_size = get_dist_info()
+        # the samplers of MMEngine deal images out in turns
+        if (self._num_images - 1) * world_size + rank < size:
+            self._keep_last()
+        elif self._last is not None:
+            self._num_images -= 1
+        self.results = [(self._num_images, self._sums)]
+        self._num_images, self._sums, self._last = 0, {}, None
+        return super().evaluate(world_size)
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Sum up, print the tables and return the scores.
 
         Args:
-            results (list): Counts of all images.
+            results (list): Number of images, and sums by map type, of each
+                process.
 
         Returns:
             dict[str, float]: For each map type `m`: '`m`/mIoU', '`m`/FP',
             '`m`/FN', '`m`/Precision', '`m`/Recall' in percent and
             '`m`/thr'.
         """
-        if not results:
+        num_images = sum(number for number, _ in results)
+        if not num_images:
             raise ValueError('no image was scored: the dataset is empty')
         classes = self.dataset_meta['classes']
         metrics, report = {}, {}
@@ -314,9 +159,12 @@ class CAMIoUMetric(BaseMetric):
         per_class = PrettyTable()
         per_class.add_column('class', list(classes))
         # PixelData does not keep the order of its fields
-        for map_type in sort_map_types(set(results[0])):
+        for map_type in sort_map_types(set().union(*(s for _, s in results))):
             # BaseMetric turns named tuples into plain ones
-            counts = [AreaCounts(*image[map_type]) for image in results]
+            counts = [
+                AreaCounts(*sums[map_type]) for _, sums in results
+                if map_type in sums
+            ]
             scores = threshold_scores(counts, len(classes))
             means = mean_scores(scores)
             if self.score_thr == 'best':
@@ -355,7 +203,7 @@ class CAMIoUMetric(BaseMetric):
                if self.score_thr == 'best' else
                f'at bg_thr {self.score_thr} on ') + self.split
         print_log(
-            f'maps of {len(results)} images, {how}:\n{summary}\n{per_class}',
+            f'maps of {num_images} images, {how}:\n{summary}\n{per_class}',
             logger='current')
         if self.out_file is not None:
             write_json(
@@ -363,18 +211,10 @@ class CAMIoUMetric(BaseMetric):
                 dict(
                     split=self.split,
                     tuned_on_split=self.score_thr == 'best',
-                    num_images=len(results),
+                    num_images=num_images,
                     thresholds=self.thresholds.tolist(),
                     maps=report))
         return metrics
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over the classes in percent, NaN where none has a number."""
-    given = ~np.isnan(values)
-    with np.errstate(invalid='ignore'):
-        mean = np.where(given, values, 0).sum(1) / given.sum(1)
-    return np.round(100 * mean, 2)
 
 
 def _plain(values: np.ndarray) -> list[float | None]:

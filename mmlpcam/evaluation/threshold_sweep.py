@@ -12,8 +12,8 @@ from torch import Tensor
 from mmlpcam.datasets import SegDatasetWrapper
 from mmlpcam.structures import ActivationMaps, is_refined, load_maps, map_title
 from mmlpcam.utils.names import listed
-from .cam_iou_metric import (AreaCounts, above_thresholds, count_areas,
-                             mean_scores, sum_areas, threshold_scores)
+from .area_counts import (AreaCounts, above_thresholds, count_areas,
+                          mean_scores, sum_areas, threshold_scores)
 
 # From the seed threshold of the LPCAM settings, 0.30, to those of its
 # confident labels, 0.45 and 0.25.

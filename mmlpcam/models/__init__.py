@@ -21,7 +21,7 @@ from .prototype_bank import PrototypeBank
 from .psa import AffinityHead, AffinityNet
 from .recam_head import ReCAMHead
 from .stored_maps import StoredMaps
-from .test_settings import prediction_settings
+from .test_settings import check_bg_thr, prediction_settings
 
 __all__ = [
     'AMNHead', 'AMNet', 'ASPPV2Head', 'AffinityHead', 'AffinityNet', 'CAMHead',
@@ -30,7 +30,7 @@ __all__ = [
     'MapHead', 'MapReader', 'MapRefiner', 'MapSettings', 'MultiScaleSegmentor',
     'PSALabeler', 'PairHead', 'PointwiseNeck', 'PretrainedInit',
     'PrototypeBank', 'PrototypeHead', 'ReCAMHead', 'StemResNet', 'StoredMaps',
-    'TrainingFree', 'find_map_head', 'find_prototype_head', 'image_labels',
-    'label_vectors', 'multi_scale_maps', 'predict_maps', 'prediction_settings',
-    'set_map_prediction'
+    'TrainingFree', 'check_bg_thr', 'find_map_head', 'find_prototype_head',
+    'image_labels', 'label_vectors', 'multi_scale_maps', 'predict_maps',
+    'prediction_settings', 'set_map_prediction'
 ]

@@ -25,8 +25,9 @@ class CAMSegmentor(EncoderDecoder):
       to 'lpcam'.
     - extra_map_types (Sequence[str]): Further maps from the same features,
       to be compared by :class:`CAMIoUMetric`. Defaults to ().
-    - bg_thr (float): Score of the background plane, in [0, 1]. Defaults to
-      0.3.
+    - bg_thr (float | str): Score of the background plane, in [0, 1], or
+      'otsu', see :func:`~mmlpcam.models.map_inference.set_map_prediction`.
+      Defaults to 0.3.
     - use_image_labels (bool): False predicts the labels as well. Defaults to
       True.
 

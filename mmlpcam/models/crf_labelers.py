@@ -85,9 +85,9 @@ class IRLabeler(CRFLabeler):
 
     ``test_cfg`` takes
 
-    - fg_thr (float), bg_thr (float): See
-      :func:`mmlpcam.ops.confident_labels`. Default to 0.45 and 0.25, as in
-      LPCAM.
+    - fg_thr (float | str), bg_thr (float | str): See
+      :func:`mmlpcam.ops.confident_labels`; both may be 'otsu'. Default to
+      0.45 and 0.25, as in LPCAM.
     - crf (dict): Arguments of :class:`mmlpcam.ops.DenseCRF`. Defaults to {}:
       those of IRN.
 
@@ -105,9 +105,12 @@ class IRLabeler(CRFLabeler):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         fg_thr, bg_thr = self.test_cfg['fg_thr'], self.test_cfg['bg_thr']
-        if not 0 <= bg_thr <= fg_thr <= 1:
-            raise ValueError('expected 0 <= bg_thr <= fg_thr <= 1, but got '
-                             f'bg_thr {bg_thr} and fg_thr {fg_thr}')
+        if fg_thr == bg_thr == 'otsu':
+            return
+        if 'otsu' in (fg_thr, bg_thr) or not 0 <= bg_thr <= fg_thr <= 1:
+            raise ValueError("expected 0 <= bg_thr <= fg_thr <= 1, or 'otsu' "
+                             f'for both, but got bg_thr {bg_thr!r} and fg_thr '
+                             f'{fg_thr!r}')
 
 
 @MODELS.register_module()

@@ -11,6 +11,7 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor
 
+from mmlpcam.ops import background_score
 from mmlpcam.structures import ActivationMaps, find_map_type
 from .map_head import MapSettings, find_map_head
 
@@ -154,10 +155,11 @@ def predict_maps(model: EncoderDecoder,
 
 
 def set_map_prediction(sample: SegDataSample, maps: dict[str, ActivationMaps],
-                       map_type: str, bg_thr: float) -> None:
+                       map_type: str, bg_thr: float | str) -> None:
     """Fill a sample with maps and the mask that follows from them.
 
-    The sample then holds ``map_type``; ``img_labels``, the n classes in the
+    The sample then holds ``map_type``; ``bg_thr``, the score of the
+    background that was used; ``img_labels``, the n classes in the
     order of the maps; ``scale_maps``, the :class:`ActivationMaps` behind the
     mask; ``extra_maps``, those of the other map types, by type;
     ``activation``, a :obj:`PixelData` with the maps (n, H, W) of each
@@ -169,13 +171,17 @@ def set_map_prediction(sample: SegDataSample, maps: dict[str, ActivationMaps],
         sample (:obj:`SegDataSample`): Sample to change in place.
         maps (dict[str, ActivationMaps]): Maps by map type.
         map_type (str): The maps that give the mask.
-        bg_thr (float): Score of the background, in [0, 1].
+        bg_thr (float | str): Score of the background, in [0, 1]; 'otsu'
+            takes the one that separates the scores of the image best
+            (:func:`~mmlpcam.ops.otsu_thresholds`), without true masks.
     """
     chosen = maps[map_type]
     size = sample.metainfo.get('ori_shape', chosen.size)[:2]
     full = {name: _resized(value.full(), size) for name, value in maps.items()}
+    bg_thr = background_score(full[map_type], bg_thr)
     # PixelData does not keep the order of its fields
-    sample.set_metainfo(dict(img_labels=chosen.labels, map_type=map_type))
+    sample.set_metainfo(
+        dict(img_labels=chosen.labels, map_type=map_type, bg_thr=bg_thr))
     sample.set_data(
         dict(
             scale_maps=chosen,

@@ -15,14 +15,35 @@ def complete_test_cfg(model: BaseModel, defaults: dict) -> dict:
         dict: Its ``test_cfg``, with defaults where a key is missing.
 
     Raises:
-        ValueError: If it has a key that is not among the defaults.
+        ValueError: If it has a key that is not among the defaults, or
+            ``bg_thr`` is no threshold.
     """
     given = dict(model.test_cfg or {})
     unknown = set(given) - set(defaults)
     if unknown:
         raise ValueError(f'unknown keys {sorted(unknown)} in model.test_cfg; '
                          f'{type(model).__name__} takes {sorted(defaults)}')
-    return {**defaults, **given}
+    completed = {**defaults, **given}
+    if 'bg_thr' in completed:
+        check_bg_thr(completed['bg_thr'], 'model.test_cfg.bg_thr')
+    return completed
+
+
+def check_bg_thr(bg_thr: float | str, name: str) -> None:
+    """Check a score of the background.
+
+    Args:
+        bg_thr (float | str): The score.
+        name (str): Name of the setting, for the error.
+
+    Raises:
+        ValueError: If it is neither in [0, 1] nor 'otsu'.
+    """
+    if bg_thr == 'otsu' or (isinstance(bg_thr, int | float)
+                            and 0 <= bg_thr <= 1):
+        return
+    raise ValueError(f"expected {name} in [0, 1], or 'otsu' for a threshold "
+                     f'of each image by its scores, but got {bg_thr!r}')
 
 
 def prediction_settings(model: BaseModel) -> dict:

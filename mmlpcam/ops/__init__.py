@@ -10,6 +10,7 @@ from .dense_crf import DenseCRF, label_unary, softmax_unary
 from .feature_affinity import affinity_walk, feature_affinity
 from .kmeans import KMeansResult, kmeans, kmeans_sklearn
 from .label_conditioned import balanced_smooth_loss, gated_maps
+from .otsu import background_score, otsu_thresholds
 from .patch_affinity import refine_with_affinity
 from .prototypes import (image_prototypes, nearest_similarity,
                          prototype_direction, prototype_scores, sample_map,
@@ -21,14 +22,14 @@ from .whitening import fit_whitening
 __all__ = [
     'DenseCRF', 'KMeansResult', 'NORMALIZATIONS', 'PairKinds',
     'activation_maps', 'affinity_labels', 'affinity_loss', 'affinity_walk',
-    'balanced_smooth_loss', 'confident_labels', 'covered_size',
-    'feature_affinity', 'fit_whitening', 'flip_average', 'full_size_maps',
-    'gated_maps', 'image_prototypes', 'kmeans', 'kmeans_sklearn',
-    'label_unary', 'masked_mean', 'nearest_similarity', 'normalize_maps',
-    'pair_affinity', 'pair_kinds', 'pair_offsets', 'path_cells',
-    'prototype_direction', 'prototype_scores', 'random_walk',
-    'refine_with_affinity', 'sample_map', 'select_class_prototypes',
-    'select_context_prototypes', 'softmax_unary', 'source_and_neighbors',
-    'split_features', 'strided_maps', 'transition_matrix',
-    'transition_of_pairs'
+    'background_score', 'balanced_smooth_loss', 'confident_labels',
+    'covered_size', 'feature_affinity', 'fit_whitening', 'flip_average',
+    'full_size_maps', 'gated_maps', 'image_prototypes', 'kmeans',
+    'kmeans_sklearn', 'label_unary', 'masked_mean', 'nearest_similarity',
+    'normalize_maps', 'otsu_thresholds', 'pair_affinity', 'pair_kinds',
+    'pair_offsets', 'path_cells', 'prototype_direction', 'prototype_scores',
+    'random_walk', 'refine_with_affinity', 'sample_map',
+    'select_class_prototypes', 'select_context_prototypes', 'softmax_unary',
+    'source_and_neighbors', 'split_features', 'strided_maps',
+    'transition_matrix', 'transition_of_pairs'
 ]

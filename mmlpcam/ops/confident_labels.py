@@ -2,16 +2,18 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from .dense_crf import DenseCRF
+from .otsu import otsu_thresholds
 
 
 def confident_labels(image: np.ndarray,
                      maps: np.ndarray,
                      labels: Sequence[int],
                      *,
-                     fg_thr: float,
-                     bg_thr: float,
+                     fg_thr: float | str,
+                     bg_thr: float | str,
                      crf: dict | None = None,
                      ignore_index: int = 255) -> np.ndarray:
     """Label the pixels that two thresholds agree about.
@@ -25,10 +27,11 @@ def confident_labels(image: np.ndarray,
         image (np.ndarray): (H, W, 3) uint8, RGB.
         maps (np.ndarray): Maps of the n classes, (n, H, W) in [0, 1].
         labels (Sequence[int]): Their 0-based foreground classes.
-        fg_thr (float): Background score of the conservative mask: 0.30 in
-            IRN, 0.45 in LPCAM.
-        bg_thr (float): That of the permissive mask: 0.05 in IRN, 0.25 in
-            LPCAM.
+        fg_thr (float | str): Background score of the conservative mask: 0.30
+            in IRN, 0.45 in LPCAM. 'otsu' in both takes the two that separate
+            the scores of the image best, see :func:`otsu_thresholds`.
+        bg_thr (float | str): That of the permissive mask: 0.05 in IRN, 0.25
+            in LPCAM.
         crf (dict, optional): Arguments of :class:`DenseCRF`. Defaults to
             None: those of IRN.
         ignore_index (int): Value of open pixels. Defaults to 255.
@@ -36,6 +39,9 @@ def confident_labels(image: np.ndarray,
     Returns:
         np.ndarray: (H, W) uint8, 0 is the background, `c + 1` is class `c`.
     """
+    if isinstance(fg_thr, str) or isinstance(bg_thr, str):
+        best = torch.from_numpy(maps.max(0)) if len(maps) else torch.zeros(1)
+        bg_thr, fg_thr = otsu_thresholds(best, 2)
     refine = DenseCRF(image, **(crf or {})).refine_labels
     values = np.array([0, *(label + 1 for label in labels)], np.uint8)
     fg, bg = (

@@ -17,7 +17,7 @@ def refine_with_affinity(maps: Tensor, affinity: Tensor) -> Tensor:
             answer.
 
     Returns:
-        Tensor: Maps of shape (N, C, h, w).
+        Tensor: Maps of shape (N, C, h, w), float32.
 
     Raises:
         ValueError: If the shapes do not agree.
@@ -33,5 +33,7 @@ def refine_with_affinity(maps: Tensor, affinity: Tensor) -> Tensor:
         raise ValueError(
             f'maps {tuple(maps.shape)} need an affinity of shape '
             f'{(len(maps), cells, cells)}, but got {tuple(affinity.shape)}')
-    return torch.einsum('nij,ncj->nci', affinity.float(),
-                        maps.float().flatten(2)).unflatten(2, maps.shape[2:])
+    # in full precision under autocast too, as all maps
+    with torch.autocast(maps.device.type, enabled=False):
+        return torch.einsum('nij,ncj->nci', affinity.float(),
+                            maps.flatten(2).float()).view(maps.shape)

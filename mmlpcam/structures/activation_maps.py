@@ -2,7 +2,7 @@
 import os
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,10 @@ class ActivationMaps:
         return normalize_maps(
             reduce(torch.add, resized), self.normalization, self.eps)
 
+    def cpu(self) -> 'ActivationMaps':
+        """Return the maps on the CPU."""
+        return replace(self, scales=[maps.cpu() for maps in self.scales])
+
     def save(self, path: str | os.PathLike) -> None:
         """Write the maps to a ``.npz`` file, whole or not at all.
 
@@ -110,8 +114,8 @@ class ActivationMaps:
         """
         # Any, since by its type one may be the `allow_pickle` of np.savez
         arrays: dict[str, Any] = {
-            f'scale_{i}': maps.cpu().numpy()
-            for i, maps in enumerate(self.scales)
+            f'scale_{i}': maps.numpy()
+            for i, maps in enumerate(self.cpu().scales)
         }
         with atomic_path(path) as tmp:
             np.savez(

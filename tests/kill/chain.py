@@ -2,7 +2,7 @@
 
     python chain.py KIND DATA WORK_DIR [FAULT NUMBER]
 
-KIND is staged, irn or joint. With FAULT the process kills itself the
+KIND is one of CONFIGS. With FAULT the process kills itself the
 NUMBER-th time that
 
 - write: a checkpoint is opened for writing: half of one is left there;
@@ -34,17 +34,43 @@ SHORT = dict(
     default_hooks=dict(checkpoint=dict(interval=1)))
 
 
+CONFIGS = dict(
+    staged='lpcam/deeplabv3_parts.py',
+    irn='irn/deeplabv3_parts.py',
+    joint='lpcam/deeplabv3_parts_joint.py',
+    amn='amn/deeplabv3_parts.py',
+    recam='recam/deeplabv3_parts.py',
+    mctformer='mctformer/deeplabv3_parts.py',
+    psa='psa/deeplabv3_parts.py')
+CLASSIFIER = dict(model=dict(backbone=BACKBONE, decode_head=CAM_HEAD))
+TRANSFORMER = dict(
+    model=dict(
+        backbone=dict(embed_dims=16, depth=3, num_heads=2),
+        decode_head=dict(in_channels=16, num_clusters=3)))
+AMN = dict(model=dict(backbone=BACKBONE, decode_head=dict(in_channels=16)))
+PAIRS = dict(
+    model=dict(backbone=BACKBONE, decode_head=dict(in_channels=(8, 8, 16))))
+# its two processes would take longer to start than all the rest
+LABELER = dict(
+    label_dataloader=dict(
+        batch_size=2, num_workers=0, persistent_workers=False))
+# what makes the network of a config small, by its name in `stage_configs`
+SMALL = dict(
+    classifier=CLASSIFIER,
+    recam=CLASSIFIER,
+    amn=AMN,
+    irn=PAIRS,
+    psa=PAIRS,
+    ir_labels=LABELER,
+    psa_labels=LABELER)
+
+
 def make_cfg(kind: str, work_dir: str) -> Config:
     """Return the config of the generated data set, shrunk to seconds."""
-    name = dict(
-        staged='lpcam/deeplabv3_parts.py',
-        irn='irn/deeplabv3_parts.py',
-        joint='lpcam/deeplabv3_parts_joint.py')[kind]
-    cfg = Config.fromfile(str(config_path(name)))
-    classifier = dict(model=dict(backbone=BACKBONE, decode_head=CAM_HEAD))
-    irn = dict(
-        model=dict(
-            backbone=BACKBONE, decode_head=dict(in_channels=(8, 8, 16))))
+    cfg = Config.fromfile(str(config_path(CONFIGS[kind])))
+    small = SMALL if kind != 'mctformer' else {
+        **SMALL, 'classifier': TRANSFORMER
+    }
     segmentor = dict(
         backbone=BACKBONE, decode_head=dict(in_channels=32, channels=8))
     changes = dict(model=segmentor, **SHORT)
@@ -54,19 +80,12 @@ def make_cfg(kind: str, work_dir: str) -> Config:
         for hook in cfg.custom_hooks:
             if hook.type == 'PrototypeBankHook':
                 hook.update(begin=1, interval=1)
-    elif kind == 'staged':
-        changes['stages'] = dict(
-            classifier=dict(**classifier, **SHORT), labels=classifier)
     else:
-        changes['stages'] = dict(
-            classifier=dict(**classifier, **SHORT),
-            maps=classifier,
-            # its two processes would take longer to start than all the rest
-            ir_labels=dict(
-                label_dataloader=dict(
-                    batch_size=2, num_workers=0, persistent_workers=False)),
-            irn=dict(**irn, **SHORT),
-            labels=irn)
+        changes['stages'] = {
+            name: dict(small[stage.config],
+                       **(SHORT if stage.task == 'train' else {}))
+            for name, stage in cfg.stages.items() if stage.task != 'score'
+        }
     cfg.merge_from_dict(changes)
     cfg.work_dir = work_dir
     cfg.resume = kind == 'joint'

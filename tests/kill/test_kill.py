@@ -1,6 +1,6 @@
 """SIGKILL at random moments; the same command again ends in the same files.
 
-`make test-kill` does 100 of them over the three kinds of chains, and 4 more
+`make test-kill` does 100 of them over the kinds of chains, and 4 more
 while a checkpoint is written. MMLPCAM_KILLS sets another number,
 MMLPCAM_KILL_SEED draws other moments.
 """
@@ -21,7 +21,7 @@ from mmlpcam.engine import last_checkpoint
 pytestmark = pytest.mark.kill
 CHAIN = Path(__file__).with_name('chain.py')
 ROOT = CHAIN.parents[2]
-KINDS = ('staged', 'irn', 'joint')
+KINDS = ('staged', 'irn', 'joint', 'amn', 'recam', 'mctformer', 'psa')
 KILLS = int(os.environ.get('MMLPCAM_KILLS', 100))
 SEED = int(os.environ.get('MMLPCAM_KILL_SEED', 0))
 KILLS_A_RUN = 5
@@ -80,7 +80,7 @@ class Chain:
 
 @pytest.fixture(scope='module')
 def chains(tmp_path_factory):
-    """The three kinds, each run to its end when it is first needed."""
+    """The kinds, each run to its end when it is first needed."""
     made: dict[str, Chain] = {}
 
     def get(kind: str) -> Chain:

@@ -451,7 +451,11 @@ def test_killed_before_a_generation_is_whole(job):
 
 
 def test_report(job):
-    draw = runpy.run_path(str(ROOT / 'tools/report.py'))['draw']
+    report = runpy.run_path(str(ROOT / 'tools/report.py'))
+
+    def draw(cfg, run, *args):
+        return report['draw'](report['RunContents'](cfg, run), *args)
+
     run = job.folder / 'run'
     run.mkdir()
     pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
@@ -465,6 +469,9 @@ def test_report(job):
     assert more.shape[0] > panel.shape[0] and more.shape[1] == panel.shape[1]
     # a column for a threshold
     assert draw(cfg, run, 2, [])[0].shape[1] < panel.shape[1]
+    contents = report['RunContents'](cfg, run)
+    assert not report['write_html'](contents, run / 'page.html', 2)
+    assert '"pseudo label"' in (run / 'page.html').read_text()
     cfg.custom_hooks = []
     with pytest.raises(ValueError, match='neither stages nor'):
         draw(cfg, run, 2, [])

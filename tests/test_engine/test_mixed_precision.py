@@ -166,20 +166,20 @@ def test_fused_scales_under_autocast(mmseg_scope):
 
 @pytest.fixture
 def chain(tmp_path, monkeypatch):
-    """The chain with IRN on a small set, run by tools/train.py."""
+    """The chain of a method on a small set, run by tools/train.py."""
     monkeypatch.setattr(Config, 'pretty_text', '')
     make_parts_dataset(
         str(tmp_path / 'parts'),
         PartsSettings(num_train=16, num_val=2, size=(64, 64)))
     monkeypatch.setenv('PARTS_DATASET', str(tmp_path / 'parts'))
 
-    def run(name, *flags):
+    def run(name, *flags, method='irn', options=()):
         monkeypatch.setattr(
             sys,
             'argv',
             [
                 'train.py',
-                str(ROOT / 'configs/irn/deeplabv3_parts.py'),
+                str(ROOT / f'configs/{method}/deeplabv3_parts.py'),
                 '--work-dir',
                 str(tmp_path / name),
                 *flags,
@@ -187,11 +187,11 @@ def chain(tmp_path, monkeypatch):
                 'train_cfg.max_epochs=1',
                 'train_cfg.val_interval=1',
                 'stages.classifier.train_cfg.max_epochs=4',
-                'stages.irn.train_cfg.max_epochs=2',
                 # large weights: maps exist although little is learned
                 *(f'stages.classifier.model.decode_head.init_cfg.{setting}'
                   for setting in ('type=Normal', 'std=1.',
-                                  'override.name=conv_seg'))
+                                  'override.name=conv_seg')),
+                *options
             ])
         runpy.run_path(str(ROOT / 'tools/train.py'), run_name='__main__')
         return tmp_path / name
@@ -222,16 +222,22 @@ def test_all_stages_of_a_chain(tmp_path):
         stages['maps'].is_finished()
 
 
-@pytest.mark.slow
-def test_a_chain_scores_as_in_single_precision(chain):
-    single, mixed = chain('single'), chain('mixed', '--amp')
-    for name in ('classifier', 'irn', 'segmentor'):
-        log, = (mixed / name).glob('*/vis_data/scalars.json')
+def assert_finite_losses(work_dir, stages):
+    for name in stages:
+        log, = (work_dir / name).glob('*/vis_data/scalars.json')
         losses = [
             value for line in log.read_text().splitlines()
             for key, value in json.loads(line).items() if 'loss' in key
         ]
-        assert losses and all(map(math.isfinite, losses))
+        assert losses and all(map(math.isfinite, losses)), name
+
+
+@pytest.mark.slow
+def test_a_chain_scores_as_in_single_precision(chain):
+    short = ['stages.irn.train_cfg.max_epochs=2']
+    single = chain('single', options=short)
+    mixed = chain('mixed', '--amp', options=short)
+    assert_finite_losses(mixed, ('classifier', 'irn', 'segmentor'))
     maps = list((mixed / 'maps/maps').iterdir())
     assert len(maps) == 16
     for file in maps:
@@ -244,3 +250,24 @@ def test_a_chain_scores_as_in_single_precision(chain):
             for folder in (single, mixed))
         assert one['mIoU'] == pytest.approx(other['mIoU'], abs=5)
         assert one['grid'] != other['grid']
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('method, trained, kind', [
+    ('amn', ('amn', 'irn'), 'irn'),
+    ('psa', ('psa', ), 'psa'),
+    ('recam', ('recam', ), 'lpcam'),
+    ('mctformer', (), 'mct_lpcam'),
+])
+def test_methods_in_mixed_precision(chain, method, trained, kind):
+    """Finite losses, and masks near those of single precision."""
+    options = [f'stages.{stage}.train_cfg.max_epochs=2' for stage in trained]
+    single = chain('single', method=method, options=options)
+    mixed = chain('mixed', '--amp', method=method, options=options)
+    assert_finite_losses(mixed, ('classifier', *trained, 'segmentor'))
+    folder = 'seed' if kind.endswith('lpcam') else 'refined'
+    one, other = (
+        read_json(work / folder / 'scores.json')['maps'][kind]
+        for work in (single, mixed))
+    assert one['mIoU'] == pytest.approx(other['mIoU'], abs=5)
+    assert one['grid'] != other['grid']

@@ -1,6 +1,7 @@
 """Chains of stages: order, resuming, refusing."""
 import hashlib
 import importlib.util
+import json
 import runpy
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from mmengine.hooks import Hook
 from mmseg.registry import HOOKS, RUNNERS
 from PIL import Image
 
+from mmlpcam.apis.run_contents import stages_of
 from mmlpcam.engine import StagedRunner, last_checkpoint
 from mmlpcam.evaluation import PseudoLabelWriter
 from mmlpcam.utils import read_json, write_json
@@ -224,6 +226,15 @@ def test_inherited_settings(config, tmp_path):
     assert stages[3].work_dir == str(tmp_path / 'segmentor')
 
 
+def test_variables_of_a_config_may_name_other_stages(config, tmp_path):
+    """Those of a base that defines another chain are not read."""
+    config.work_dir = str(tmp_path)
+    config.other_stages = dict(load_from='stage://elsewhere/last_checkpoint')
+    stages = StagedRunner(config).stages
+    assert [stage.name for stage in stages][-1] == 'segmentor'
+    assert stages[0].resolved_cfg().model.type == 'CAMSegmentor'
+
+
 @pytest.mark.parametrize('change, message', [
     (dict(segmentor=dict(task='train', config='x.py')), 'is taken'),
     ({
@@ -334,12 +345,13 @@ def test_amp_reaches_all_training_stages(config, tmp_path):
     assert classifier.cfg.optim_wrapper.loss_scale == 'dynamic'
 
 
-def test_report_shows_each_step(config, unbroken):
+def test_report_shows_each_step(config, unbroken, tmp_path):
     spec = importlib.util.spec_from_file_location('report',
                                                   ROOT / 'tools/report.py')
     report = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(report)
-    panel, _ = report.draw(config.copy(), unbroken, num_images=2, bg_thrs=[])
+    run = report.RunContents(config.copy(), unbroken)
+    panel, _ = report.draw(run, num_images=2, bg_thrs=[])
     columns = [panel[30:, x:x + 192] for x in range(0, panel.shape[1], 196)]
     assert len(columns) == 6
     photos = [
@@ -349,6 +361,25 @@ def test_report_shows_each_step(config, unbroken):
     assert min(abs(columns[0][:188] - photo).mean() for photo in photos) < 12
     for one, two in zip(columns, columns[1:]):
         assert (one != two).any()
+    assert not report.write_html(run, tmp_path / 'page.html', 2)
+    text = (tmp_path / 'page.html').read_text().partition('id="data">')[2]
+    page = json.loads(text.partition('</script>')[0])
+    assert [name for name, _ in page['kinds']] == run.kinds
+    assert [row[0] for row in page['tables'][1]
+            ] == ['stage', *(stage.title for stage in run.stages)]
+    assert [title for title, _ in page['photos'][0]['layers']
+            ] == ['pseudo label', 'prediction', 'ground truth']
+    doubts = [photo['confidence'] for photo in page['photos']]
+    assert len(doubts) == 2 and doubts == sorted(doubts)
+    # maps that were stored are those that the model would make
+    found = run.read(0)
+    run._maps_dir = None
+    made = run.read(0)
+    for kind in run.kinds:
+        assert torch.allclose(
+            found.maps.activation.get(kind),
+            made.maps.activation.get(kind),
+            atol=1e-5)
 
 
 @pytest.fixture
@@ -419,7 +450,7 @@ def test_stages_between_others(with_more_stages):
 def test_a_report_walks_the_stages(with_more_stages, capsys):
     report = runpy.run_path(str(ROOT / 'tools/report.py'))
     work_dir = Path(with_more_stages.work_dir)
-    stages = report['stages_of'](with_more_stages, work_dir)
+    stages = stages_of(with_more_stages, work_dir)
     report['print_scores'](work_dir, stages)
     printed = capsys.readouterr().out
     for name in ('CAM', 'LPCAM-F', 'LPCAM'):

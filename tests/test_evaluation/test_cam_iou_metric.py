@@ -7,7 +7,8 @@ import torch
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 
-from mmlpcam.evaluation import CAMIoUMetric, count_areas, threshold_scores
+from mmlpcam.evaluation import (AreaCounts, CAMIoUMetric, count_areas,
+                                threshold_scores)
 
 CLASSES = ('background', 'cat', 'dog', 'bird')
 NAMES = ('IoU', 'FP', 'FN', 'Precision', 'Recall')
@@ -422,3 +423,24 @@ def test_bad_grid(grid):
 def test_empty_dataset():
     with pytest.raises(ValueError, match='the dataset is empty'):
         metric().compute_metrics([])
+
+
+@pytest.mark.parametrize('rank, kept', [(0, 3), (1, 2)])
+def test_a_process_keeps_sums_and_leaves_out_repeated_images(
+        rank, kept, monkeypatch):
+    """5 images on two processes: the second one ends with one it repeats."""
+    made, sent = metric(), []
+    for one in random_samples(3):
+        made.process({}, [one])
+        assert not made.results
+    monkeypatch.setattr('mmlpcam.evaluation.cam_iou_metric.get_dist_info',
+                        lambda: (rank, 2))
+    monkeypatch.setattr(made, 'compute_metrics',
+                        lambda results: sent.extend(results) or {})
+    made.evaluate(5)
+    (number, sums), = sent
+    expected = [one['gt_sem_seg']['data'] for one in random_samples(3)[:kept]]
+    assert number == kept
+    pixels = sum(int((truth != 255).sum()) for truth in expected)
+    assert AreaCounts(*sums['cam']).truth.sum() == pixels
+    assert made._num_images == 0 and not made._sums  # ready for the next pass

@@ -162,11 +162,18 @@ def test_no_process_is_started_for_nothing(stored):
 # --- errors ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize('fg_thr, bg_thr', [(.2, .3), (1.1, .3), (.3, -.1),
-                                            (float('nan'), .3)])
+def test_a_negative_threshold():
+    with pytest.raises(ValueError, match=r'bg_thr in \[0, 1\], or .*-0.1'):
+        build('maps', fg_thr=.3, bg_thr=-.1)
+
+
+@pytest.mark.parametrize('fg_thr, bg_thr', [(.2, .3), (1.1, .3),
+                                            (float('nan'), .3), ('otsu', .3),
+                                            (.3, 'otsu')])
 def test_thresholds(fg_thr, bg_thr):
     with pytest.raises(
-            ValueError, match=f'0 <= bg_thr <= fg_thr <= 1.*fg_thr {fg_thr}'):
+            ValueError,
+            match=f'0 <= bg_thr <= fg_thr <= 1.*fg_thr {fg_thr!r}'):
         build('maps', fg_thr=fg_thr, bg_thr=bg_thr)
 
 

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmlpcam.converters.method_weights import (convert_amn_weights,
-                                               convert_mctformer_weights)
+from mmlpcam.converters.official_weights import (convert_amn_weights,
+                                                 convert_mctformer_weights)
 from mmlpcam.models import AMNHead, MCTHead, MCTPatchHead, MCTransformer
 
 

@@ -5,7 +5,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from torch import nn
 
-from mmlpcam.converters.official_weights import convert_official_weights
+from mmlpcam.converters.official_weights import convert_irn_weights
 
 
 def official_resnet(backbone):
@@ -79,7 +79,7 @@ def test_classifier(repo, mmseg_scope, prefix):
         **official_resnet(model.backbone), 'classifier.weight': weight,
         'newly_added.0.weight': weight
     }
-    found = convert_official_weights({
+    found = convert_irn_weights({
         prefix + name: value
         for name, value in official.items()
     })
@@ -97,7 +97,7 @@ def test_irnet(repo, mmseg_scope):
     model, other = build('irn_r50', repo), build('irn_r50', repo)
     heads = OfficialHeads()
     official = {**official_resnet(model.backbone), **heads.state_dict()}
-    found = convert_official_weights(official)
+    found = convert_irn_weights(official)
     other.load_state_dict(found, strict=True)
     for name, value in model.backbone.state_dict().items():
         assert torch.equal(other.backbone.state_dict()[name], value), name
@@ -125,14 +125,14 @@ def test_irnet(repo, mmseg_scope):
 
 def test_other_weights_are_refused():
     with pytest.raises(ValueError, match='give a checkpoint of IRN or LPCAM'):
-        convert_official_weights({'conv1.weight': torch.zeros(1)})
+        convert_irn_weights({'conv1.weight': torch.zeros(1)})
     with pytest.raises(ValueError, match=r"1 weights .* \['fc_edge7.x'\]"):
-        convert_official_weights({
+        convert_irn_weights({
             'fc_edge6.weight': torch.zeros(1),
             'fc_edge7.x': torch.zeros(1)
         })
     with pytest.raises(ValueError, match=r"1 weights .* \['fc_dp8.x'\]"):
-        convert_official_weights({
+        convert_irn_weights({
             'fc_edge6.weight': torch.zeros(1),
             'fc_dp8.x': torch.zeros(1)
         })

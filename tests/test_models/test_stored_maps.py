@@ -6,6 +6,7 @@ from mmseg.registry import DATASETS, MODELS
 
 from mmlpcam.evaluation import CAMIoUMetric, PseudoLabelWriter
 from mmlpcam.models import StoredMaps
+from mmlpcam.ops import otsu_thresholds
 from mmlpcam.utils import read_json
 
 KINDS = ('cam', 'lpcam', 'lpcam_f')
@@ -68,6 +69,30 @@ def test_the_scores_of_the_model(stored):
     assert direct == read_json(folder / 'stored.json')
     assert set(direct['maps']) == set(KINDS)
     assert len({direct['maps'][kind]['mIoU'] for kind in KINDS}) > 1
+
+
+def test_masks_at_a_threshold_of_each_image(stored):
+    """'otsu' is the threshold that separates the scores of an image."""
+    dataset, _, folder = stored
+    model = MODELS.build(cfg_of(folder, test_cfg=dict(bg_thr='otsu')))
+    used = set()
+    for sample in dataset:
+        found, = model.test_step(pseudo_collate([sample]))
+        maps = found.activation.get('lpcam')
+        mask = found.pred_sem_seg.data[0]
+        if not len(maps):
+            assert not mask.any()
+            continue
+        threshold, = otsu_thresholds(maps.amax(0))
+        assert torch.equal(mask > 0, maps.amax(0) > threshold)
+        used.add(threshold)
+    assert len(used) > 1
+
+
+@pytest.mark.parametrize('bg_thr', ['ostu', 1.5, -0.1, None, float('nan')])
+def test_no_threshold(bg_thr, tmp_path):
+    with pytest.raises(ValueError, match='test_cfg.bg_thr in .* or .otsu.'):
+        MODELS.build(cfg_of(tmp_path, test_cfg=dict(bg_thr=bg_thr)))
 
 
 def test_masks_at_another_threshold(stored, tiny):

@@ -2,8 +2,9 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
-from mmlpcam.ops import DenseCRF, confident_labels
+from mmlpcam.ops import DenseCRF, confident_labels, otsu_thresholds
 
 # The package holds a function of the same name.
 MODULE = sys.modules['mmlpcam.ops.confident_labels']
@@ -221,3 +222,17 @@ def test_other_sizes_are_refused():
             np.zeros((1, 5, 4), np.float32), [0],
             fg_thr=.5,
             bg_thr=.2)
+
+
+def test_thresholds_of_the_image():
+    """'otsu' takes two thresholds that separate the scores best."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (12, 16, 3), np.uint8)
+    maps = rng.choice([.1, .45, .9], (2, 12, 16)).astype(np.float32)
+    low, high = otsu_thresholds(torch.from_numpy(maps.max(0)), 2)
+    assert .1 < low <= .45 < high <= .9
+    found = confident_labels(image, maps, (0, 3), fg_thr='otsu', bg_thr='otsu')
+    expected = confident_labels(image, maps, (0, 3), fg_thr=high, bg_thr=low)
+    assert np.array_equal(found, expected)
+    assert not confident_labels(
+        image, maps[:0], (), fg_thr='otsu', bg_thr='otsu').any()

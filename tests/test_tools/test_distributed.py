@@ -331,18 +331,31 @@ def test_joint_labels_are_those_of_the_checkpoint(job):
 
 
 @pytest.mark.slow
-def test_refinement_does_not_depend_on_the_processes(job):
-    """The IRN chain on three; its labels made anew on one are the same."""
-    options = ('configs/irn/deeplabv3_parts.py', job / 'irn')
+@pytest.mark.parametrize('name, again, options', [
+    ('irn', ('ir_labels', 'labels', 'refined'), []),
+    ('amn', ('ir_labels', 'amn_maps', 'amn_seed', 'amn_labels', 'labels',
+             'refined'), []),
+    ('psa', ('psa_labels', 'labels', 'refined'), []),
+    ('recam', ('labels', 'seed'),
+     large_weights('stages.recam.model.decode_head')),
+    ('mctformer', ('labels', 'seed'), []),
+])
+def test_maps_and_masks_do_not_depend_on_the_processes(job, name, again,
+                                                       options):
+    """Each chain on three; what has no training made anew on one."""
+    config = f'configs/{name}/deeplabv3_parts.py'
     # 17 images: no batch of one, on three processes or one
-    short = ('stages.irn.train_cfg.max_epochs=1',
-             'train_dataloader.batch_size=6')
-    dist_train(job, *options, 3, *SHORT, *short)
-    folders = [job / 'irn' / name for name in ('ir_labels', 'labels')]
-    before = [files(folder) for folder in (*folders, job / 'irn/refined')]
-    assert len(before[0]) == len(before[1]) == NUM_IMAGES + 3
-    for folder in (*folders, job / 'irn/refined'):
-        shutil.rmtree(folder)
-    dist_train(job, *options, 1, *SHORT, *short)
-    after = [files(folder) for folder in (*folders, job / 'irn/refined')]
-    assert after == before
+    options = [*SHORT, 'train_dataloader.batch_size=6', *options]
+    for stage in ('irn', 'amn', 'psa', 'recam'):
+        if f'/{stage}' in config or name == 'amn' and stage == 'irn':
+            options.append(f'stages.{stage}.train_cfg.max_epochs=1')
+    work = job / name
+    dist_train(job, config, work, 3, *options)
+    before = {stage: files(work / stage) for stage in again}
+    assert all(
+        any(file.endswith(('.png', '.npz', '.json')) for file in found)
+        for found in before.values())
+    for stage in again:
+        shutil.rmtree(work / stage)
+    dist_train(job, config, work, 1, *options)
+    assert {stage: files(work / stage) for stage in again} == before

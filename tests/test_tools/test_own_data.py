@@ -95,6 +95,7 @@ def check_results(folder, sizes, printed):
     # columns: image, CAM, LPCAM, three thresholds, mask, prediction
     panel = np.asarray(Image.open(folder / 'runs/first/panel.png'))
     assert panel.shape[1] == 8 * 192 + 7 * 4
+    assert (folder / 'runs/first/report.html').stat().st_size > 10_000
     assert 'no scores' in printed['report']
 
 

@@ -5,7 +5,7 @@ displacement branch of IRNet, which only masks of instances need, is left out.
 """
 import argparse
 
-from mmlpcam.converters.official_weights import convert_official_weights
+from mmlpcam.converters.official_weights import convert_irn_weights
 from mmlpcam.utils import read_checkpoint, weights_of, write_checkpoint
 
 
@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     weights = weights_of(read_checkpoint(args.source), args.source)
-    state_dict = convert_official_weights(weights)
+    state_dict = convert_irn_weights(weights)
     write_checkpoint(dict(state_dict=state_dict, meta=dict()), args.target)
     print(f'{len(state_dict)} tensors written to {args.target}')
 

@@ -1,10 +1,10 @@
-"""Convert official checkpoints of AMN, MCTformer (V1, V2) and DeiT.
+"""Convert official checkpoints of IRN, AMN, MCTformer (V1, V2) and DeiT.
 
 They carry no prototypes: tools/build_prototypes.py makes them.
 """
 import argparse
 
-from mmlpcam.converters.method_weights import CONVERTERS
+from mmlpcam.converters.official_weights import CONVERTERS
 from mmlpcam.utils import read_checkpoint, weights_of, write_checkpoint
 
 

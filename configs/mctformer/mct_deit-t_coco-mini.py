@@ -1,0 +1,48 @@
+# MCTformer V2 on DeiT-tiny, and prototypes, on coco-mini. It starts from
+# scratch, unless model.backbone.init_cfg names weights of DeiT-tiny that
+# tools/model_converters/official_method.py has converted.
+_base_ = [
+    '../_base_/models/mct_deit-s.py', '../_base_/datasets/coco_mini.py',
+    '../_base_/datasets/image_labels.py', '../_base_/schedules/mct.py',
+    '../_base_/cpu_runtime.py'
+]
+
+# ---- often changed ---------------------------------------------------------
+train_cfg = dict(max_epochs=60)
+batch_size = 16
+crop_size = (224, 224)
+model = dict(
+    backbone=dict(
+        num_classes=_base_.num_classes,
+        embed_dims=192,
+        num_heads=3,
+        init_cfg=None),
+    decode_head=dict(
+        in_channels=192, num_classes=_base_.num_classes,
+        num_clusters=50))  # K, for class and context prototypes each
+prototypes = dict(
+    fg_thr=0.25,  # tau, splits features by their CAM
+    mu_f=0.5,  # class prototypes score above it
+    mu_b=0.5,  # context prototypes score below it ...
+    mu_b_low=0.,  # ... and above it
+    init='k-means++')
+
+_base_.train_dataset.dataset.pipeline = [
+    _base_.load,
+    dict(
+        type='RandomChoiceResize',
+        scales=[(side, side) for side in range(224, 449, 32)],
+        keep_ratio=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(
+        type='RandomCanvasCrop',
+        crop_size=crop_size,
+        img_pad_val=(103.53, 116.28, 123.675)), _base_.pack
+]
+train_dataloader = dict(batch_size=batch_size, dataset=_base_.train_dataset)
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
+test_dataloader = dict(dataset=_base_.score_dataset)
+test_evaluator = _base_.score_evaluator
+label_dataloader = dict(dataset=_base_.label_dataset)
+custom_hooks = [*_base_.custom_hooks, dict(_base_.prototypes, **prototypes)]

@@ -1,0 +1,13 @@
+# LPCAM, PSA, DeepLabV2-ResNet-101 on PASCAL VOC 2012. Never run on VOC.
+_base_ = ['../irn/deeplabv2_voc.py', '../_base_/chains/psa.py']
+
+# ---- often changed ---------------------------------------------------------
+stages = dict(_base_.psa_stages, _delete_=True)
+stages['maps'].model.test_cfg.bg_thr = 0.3
+# powers of the background score, as high as 0.45 and 0.25 in IRN
+stages['psa_labels'].model.test_cfg.alphas = (1.3, 4.8)
+stages['labels'].model.test_cfg.bg_thr = 0.35
+
+stage_configs = dict(
+    psa_labels='{{ fileDirname }}/psa-labels_voc.py',
+    psa='{{ fileDirname }}/psa_r50_voc.py')

@@ -1,0 +1,53 @@
+"""How certain masks are, told without true masks."""
+import torch
+from torch import Tensor
+
+from mmlpcam.ops import background_score
+from mmlpcam.structures import ActivationMaps
+
+
+def class_confidence(maps: Tensor, bg_thr: float | str) -> Tensor:
+    """Compare the map of each class with its part of the mask.
+
+    It is the soft Jaccard index of the two: what a map holds inside of its
+    part, over what it holds anywhere and what lacks to 1 inside. It is 1
+    where maps are 0 and 1 alone, and low for maps that are weak inside or
+    strong outside of the mask. Taken as a probability, a map has about this
+    IoU in expectation; Borges et al., "Soft Dice Confidence" (2024,
+    https://arxiv.org/abs/2402.10665), do the same with Dice's index.
+
+    Args:
+        maps (Tensor): Maps (n, H, W) in [0, 1].
+        bg_thr (float | str): Score of the background in the mask, see
+            :func:`~mmlpcam.ops.background_score`.
+
+    Returns:
+        Tensor: (n, ) float32 in [0, 1]; 0 for a class that has no pixel.
+    """
+    if not len(maps):
+        return maps.new_zeros(0)
+    bg_thr = background_score(maps, bg_thr)
+    best, winner = maps.max(0)
+    index = torch.arange(len(maps), device=maps.device)[:, None, None]
+    parts = (winner == index) & (best > bg_thr)
+    inside = (maps * parts).sum((1, 2))
+    # max(map, part) is 1 inside, since maps are at most 1
+    either = parts.sum((1, 2)) + (maps * ~parts).sum((1, 2))
+    return inside / either.clamp(min=torch.finfo(maps.dtype).tiny)
+
+
+def mask_confidence(maps: ActivationMaps, bg_thr: float | str) -> float:
+    """Tell how certain the mask of an image is.
+
+    Args:
+        maps (ActivationMaps): Maps of the image.
+        bg_thr (float | str): Score of the background in the mask, see
+            :func:`~mmlpcam.ops.background_score`.
+
+    Returns:
+        float: Mean of :func:`class_confidence` over the labelled classes, in
+        [0, 1]; 1 of an image without, whose mask is background for certain.
+    """
+    if not maps.labels:
+        return 1.
+    return float(class_confidence(maps.full(), bg_thr).mean())

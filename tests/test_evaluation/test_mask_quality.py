@@ -1,0 +1,112 @@
+"""How certain masks are."""
+import csv
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mmlpcam.evaluation import class_confidence, mask_confidence
+from mmlpcam.ops import otsu_thresholds
+from mmlpcam.structures import ActivationMaps
+from mmlpcam.utils.masks import write_index_mask
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'rank_masks.py'
+
+
+def maps_of(values, labels):
+    """Return maps that are these values already."""
+    size = values.shape[1:]
+    return ActivationMaps(labels, [values], size, size, 'test', 'none')
+
+
+def test_confidence_by_hand():
+    maps = torch.tensor([[[1., .8, .4, 0.]], [[.2, .6, .5, .5]]])
+    # the first class wins pixels 0 and 1; at 0.5, equality is background
+    expected = [1.8 / (2 + .4), 0.]
+    assert class_confidence(maps, .5).tolist() == pytest.approx(expected)
+    # the second has pixels 2 and 3 below it
+    expected[1] = 1. / (2 + .8)
+    assert class_confidence(maps, .4).tolist() == pytest.approx(expected)
+    assert mask_confidence(maps_of(maps, (0, 3)),
+                           .4) == pytest.approx(np.mean(expected))
+
+
+def test_certain_and_empty_maps():
+    certain = torch.tensor([[[1., 0.], [1., 0.]], [[0., 1.], [0., 0.]]])
+    assert class_confidence(certain, .3).tolist() == [1, 1]
+    assert class_confidence(torch.zeros(1, 2, 2), .3).tolist() == [0]
+    assert mask_confidence(maps_of(torch.zeros(0, 2, 2), ()), .3) == 1
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_confidence_lies_in_0_1(seed):
+    torch.manual_seed(seed)
+    found = class_confidence(torch.rand(3, 8, 9), .4)
+    assert (found >= 0).all() and (found <= 1).all()
+
+
+@pytest.fixture
+def labels(tmp_path):
+    """Write maps of three photos, blurred more and more, and their masks."""
+    truth = np.zeros((8, 8), np.uint8)
+    truth[2:6, 2:6] = 1
+    for index, name in enumerate(('sharp', 'in/soft', 'wrong')):
+        values = torch.tensor(truth == 1).float()[None]
+        values = values * (1 - .2 * index) + .1 * index
+        if name == 'wrong':
+            values = values.roll(2, 2)
+        maps_of(values, (0, )).save(tmp_path / f'labels/maps/{name}.npz')
+        mask = (values[0] > .3).numpy()
+        write_index_mask(tmp_path / f'labels/masks/{name}.png', mask)
+        write_index_mask(tmp_path / f'truth/{name}.png', truth)
+    maps_of(torch.zeros(0, 8, 8), ()).save(tmp_path / 'labels/maps/none.npz')
+    (tmp_path / 'labels/manifest.json').write_text(
+        json.dumps(
+            dict(
+                complete=True,
+                settings=dict(test_cfg=dict(bg_thr=.3)),
+                classes=['background', 'cat'],
+                num_masks=4)))
+    return tmp_path / 'labels'
+
+
+def run(monkeypatch, *args):
+    monkeypatch.setattr(sys, 'argv', ['rank_masks', *map(str, args)])
+    return runpy.run_path(str(TOOL))['main']()
+
+
+def test_ranking(labels, monkeypatch, capsys):
+    assert run(monkeypatch, labels, '--worst', 2, '--masks',
+               labels.parent / 'truth') == 0
+    with open(labels / 'ranking.csv', newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert [row['photo'] for row in rows] == ['wrong', 'in/soft', 'sharp']
+    # 16 pixels at 0.8 of 16 and 48 at 0.2; 0.9 and 0.1; 1 and 0
+    assert [float(row['confidence'])
+            for row in rows] == pytest.approx([12.8 / 25.6, 14.4 / 20.8, 1],
+                                              abs=1e-4)
+    assert {row['weakest_class'] for row in rows} == {'cat'}
+    assert (labels / 'worst.txt').read_text() == 'wrong\nin/soft\n'
+    printed = capsys.readouterr().out
+    assert 'of 3 photos: 0.87' in printed  # IoU 1/3, 1, 1
+    assert 'mean IoU of all 77.8, of those in worst.txt 66.7' in printed
+
+
+def test_ranking_needs_a_threshold(labels, monkeypatch, capsys):
+    (labels / 'manifest.json').unlink()
+    assert run(monkeypatch, labels) == 1
+    assert 'give --bg-thr' in capsys.readouterr().err
+    assert not (labels / 'ranking.csv').exists()
+    assert run(monkeypatch, labels, '--bg-thr', .3) == 0
+    assert (labels / 'worst.txt').read_text() == 'wrong\n'
+
+
+def test_threshold_of_the_image():
+    maps = torch.tensor([[[.1, .1], [.8, .9]], [[.05, .2], [0., .1]]])
+    threshold, = otsu_thresholds(maps.amax(0))
+    assert torch.equal(
+        class_confidence(maps, 'otsu'), class_confidence(maps, threshold))
