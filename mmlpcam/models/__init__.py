@@ -6,11 +6,12 @@ from .cam_segmentor import CAMSegmentor
 from .crf_labelers import CRFLabeler, IRLabeler, PSALabeler
 from .crf_tta import CRFTTAModel
 from .irnet import EdgeHead, IRNet, StemResNet
-from .map_head import (MapHead, MapSettings, PrototypeHead, find_map_head,
+from .map_head import (MapHead, PrototypeHead, find_map_head,
                        find_prototype_head, label_vectors)
 from .map_inference import (MAP_DEFAULTS, image_labels, multi_scale_maps,
                             predict_maps, set_map_prediction)
 from .map_refiner import MapReader, MapRefiner, TrainingFree
+from .map_settings import MapSettings
 from .mct_heads import MCTHead, MCTPatchHead
 from .mctransformer import MCTransformer
 from .multi_scale_segmentor import MultiScaleSegmentor

@@ -1,7 +1,6 @@
 """Heads that turn features into maps."""
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -9,78 +8,9 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
-from mmlpcam.ops import (activation_maps, covered_size, flip_average,
-                         image_prototypes)
+from mmlpcam.ops import activation_maps, flip_average, image_prototypes
+from .map_settings import MapSettings
 from .prototype_bank import PrototypeBank
-
-
-class MapSettings(NamedTuple):
-    """How maps are made of an image, whatever makes them.
-
-    Attributes:
-        scales (Sequence[float]): Factors of the image size whose maps are
-            fused.
-        flip (bool): Whether to fuse the maps of mirror images.
-        stride (int): Stride of the features in pixels.
-        rounding (str): Whether the features have a cell for the pixels that
-            are left over at the right and bottom ('ceil', as padded
-            convolutions do) or drop these ('floor', as patch embeddings do).
-    """
-    scales: Sequence[float] = (1.0, 0.5, 1.5, 2.0)
-    flip: bool = True
-    stride: int = 16
-    rounding: str = 'ceil'
-
-    def changed(self, **changes) -> 'MapSettings':
-        """Return these settings with some changed.
-
-        Args:
-            **changes: New values; None changes nothing.
-
-        Returns:
-            MapSettings: The settings, with scales as a tuple.
-
-        Raises:
-            ValueError: If a value is out of range.
-        """
-        given = {k: v for k, v in changes.items() if v is not None}
-        new = self._replace(**given)
-        if new.stride < 1 or new.rounding not in ('ceil', 'floor'):
-            raise ValueError(
-                "expected `stride` >= 1 and `rounding` 'ceil' or 'floor', but "
-                f'got {new.stride} and {new.rounding!r}')
-        if not new.scales or min(new.scales) <= 0:
-            raise ValueError('`scales` must hold factors above 0, but are '
-                             f'{tuple(new.scales)}')
-        return new._replace(scales=tuple(new.scales))
-
-    def cells(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the size of the feature map of an image.
-
-        Args:
-            size (tuple[int, int]): Image size (H, W) in pixels.
-
-        Returns:
-            tuple[int, int]: Rows and columns.
-        """
-        if self.rounding == 'floor':
-            return size[0] // self.stride, size[1] // self.stride
-        height, width = covered_size(size, self.stride)
-        return height // self.stride, width // self.stride
-
-    def extent(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the size of the area that the maps of an image cover.
-
-        Args:
-            size (tuple[int, int]): Image size (H, W) in pixels.
-
-        Returns:
-            tuple[int, int]: At least the size of the image. Where pixels are
-            dropped, maps are stretched over these.
-        """
-        if self.rounding == 'floor':
-            return size
-        return covered_size(size, self.stride)
 
 
 class MapHead(BaseDecodeHead):
@@ -301,8 +231,26 @@ class PrototypeHead(MapHead):
         """
         self.check_map_type(map_type)
         local = self.local_features(feats)
-        local = flip_average(local) if flip else local
-        directions = self.directions(map_type == 'lpcam')[[*classes]]
+        return self.bank_maps(
+            flip_average(local) if flip else local, classes,
+            map_type == 'lpcam')
+
+    def bank_maps(self, local: Tensor, classes: Sequence[int],
+                  with_context: bool) -> Tensor:
+        """Compare features with the bank, and with the image itself.
+
+        Args:
+            local (Tensor): Features of :meth:`local_features`, (N, D, h, w).
+            classes (Sequence[int]): The n 0-based foreground classes.
+            with_context (bool): Whether context prototypes are subtracted.
+
+        Returns:
+            Tensor: Maps (N, n, h, w), float32, >= 0, not normalised.
+
+        Raises:
+            RuntimeError: If the bank is empty.
+        """
+        directions = self.directions(with_context)[[*classes]]
         maps = activation_maps(local, directions, normalize=True)
         if self.image_weight == 0:
             return maps

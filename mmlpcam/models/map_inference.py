@@ -13,7 +13,8 @@ from torch import Tensor
 
 from mmlpcam.ops import background_score
 from mmlpcam.structures import ActivationMaps, find_map_type
-from .map_head import MapSettings, find_map_head
+from .map_head import find_map_head
+from .map_settings import MapSettings
 
 MAP_DEFAULTS = dict(
     map_type='lpcam', extra_map_types=(), bg_thr=0.3, use_image_labels=True)
