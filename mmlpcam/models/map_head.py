@@ -235,8 +235,27 @@ class PrototypeHead(MapHead):
         """
         self.check_map_type(map_type)
         local = self.local_features(feats)
-        local = self.bank.compared(flip_average(local) if flip else local)
-        directions = self.directions(map_type == 'lpcam')[[*classes]]
+        return self.bank_maps(
+            flip_average(local) if flip else local, classes,
+            map_type == 'lpcam')
+
+    def bank_maps(self, local: Tensor, classes: Sequence[int],
+                  with_context: bool) -> Tensor:
+        """Compare features with the bank, and with the image itself.
+
+        Args:
+            local (Tensor): Features of :meth:`local_features`, (N, D, h, w).
+            classes (Sequence[int]): The n 0-based foreground classes.
+            with_context (bool): Whether context prototypes are subtracted.
+
+        Returns:
+            Tensor: Maps (N, n, h, w), float32, >= 0, not normalised.
+
+        Raises:
+            RuntimeError: If the bank is empty.
+        """
+        local = self.bank.compared(local)
+        directions = self.directions(with_context)[[*classes]]
         maps = activation_maps(local, directions, normalize=True)
         if self.image_weight == 0:
             return maps

@@ -8,8 +8,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
-from mmlpcam.ops import (activation_maps, flip_average, prototype_scores,
-                         refine_with_affinity)
+from mmlpcam.ops import flip_average, prototype_scores, refine_with_affinity
 from mmlpcam.structures import MapType, register_map_type
 from .map_head import MapHead, PrototypeHead, label_vectors
 
@@ -183,10 +182,7 @@ class MCTPatchHead(ClassTokenHead, PrototypeHead):
             return self.attention_maps(feats, classes, None, flip)
         local = self.local_features(feats)
         if map_type in ('mct_lpcam', 'mct_lpcam_f'):
-            factor = activation_maps(
-                self.bank.compared(local),
-                self.directions(map_type == 'mct_lpcam')[[*classes]],
-                normalize=True)
+            factor = self.bank_maps(local, classes, map_type == 'mct_lpcam')
         else:
             factor = self.conv_seg(local)[:, [*classes]].float().relu()
         if map_type == 'patchcam':
