@@ -73,7 +73,7 @@ def main() -> int:
     args = parse_args()
     try:
         export(args)
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
     return 0

@@ -78,9 +78,16 @@ def export_onnx(model: ExportedSegmentor,
             alone, which some runtimes ask for. Defaults to False.
 
     Raises:
+        ImportError: If the package onnx is not installed.
         OSError: If it cannot be written.
         ValueError: If the segmentor cannot be exported.
     """
+    try:
+        import onnx  # noqa: F401, PyTorch asks for it at the end
+    except ImportError as error:
+        raise ImportError('ONNX files are written with the package onnx, '
+                          f'which does not import ({error}): run `pip install '
+                          'onnx onnxruntime`') from error
     axes = {0: 'n'} if fixed_size else {0: 'n', 2: 'h', 3: 'w'}
     with atomic_path(path) as tmp, warnings.catch_warnings():
         warnings.simplefilter('ignore')  # about sizes that are traced

@@ -62,6 +62,13 @@ def test_what_is_not_exported(tiny, model, message):
         ExportedSegmentor(*build(tiny, **model))
 
 
+def test_package_that_is_missing(tiny, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnx', None)
+    exported = ExportedSegmentor(*build(tiny))
+    with pytest.raises(ImportError, match='pip install onnx'):
+        export_onnx(exported, torch.rand(1, 3, 48, 64), tmp_path / 'a.onnx')
+
+
 @pytest.mark.parametrize(
     'model', [dict(), dict(type='MultiScaleSegmentor', scales=(0.5, ))])
 def test_file_does_what_the_segmentor_does(tiny, tmp_path, model):

@@ -195,7 +195,7 @@ def test_layout_of_cvat(project, run, tmp_path):
     assert labels[1:] == [
         'background:0,0,0::', 'cat:200,10,10::', 'dog:10,10,200::'
     ]
-    assert subset.splitlines() == ['empty', '"in/a two"', 'one']
+    assert subset.splitlines() == ['empty', 'in/a two', 'one']
     assert np.array_equal(
         np.asarray(picture),
         np.array(PALETTE, np.uint8)[project['one']])
@@ -209,6 +209,27 @@ def test_layout_of_cvat(project, run, tmp_path):
     (unpacked / 'labelmap.txt').write_text('background:0,0,0::\n')
     with pytest.raises(ValueError, match='#0a0ac8 is not in labelmap.txt'):
         dict(masks.read(unpacked, dict.fromkeys(['one'], '')))
+
+
+def test_cvat_as_datumaro_reads_it(project, run, tmp_path):
+    datumaro = pytest.importorskip('datumaro')  # CVAT imports with it
+    run('export_masks', 'masks', 'photos', 'out.zip', '--format', 'cvat')
+    with zipfile.ZipFile(tmp_path / 'out.zip') as archive:
+        archive.extractall(tmp_path / 'unpacked')
+    found = datumaro.Dataset.import_from(
+        str(tmp_path / 'unpacked'), 'voc_segmentation')
+    labels = found.categories()[datumaro.AnnotationType.label]
+    assert [label.name for label in labels] == list(CLASSES)
+    for item in found:
+        mask = project.pop(item.id)
+        made = np.zeros_like(mask)
+        for annotation in item.annotations:
+            made[annotation.image.astype(bool)] = annotation.label
+        assert np.array_equal(made, mask)
+        assert sorted(a.label for a in item.annotations) == [
+            i for i in (1, 2) if (mask == i).any()
+        ]
+    assert not project
 
 
 def test_interface_of_label_studio(tmp_path):

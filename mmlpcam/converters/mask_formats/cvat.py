@@ -59,9 +59,7 @@ class CVATMasks(MaskFormat):
                                         (_OBJECTS, objects[numbers])):
                     archive.writestr(f'{folder}/{item.image_id}.png',
                                      _png(picture))
-                # a name with blanks is quoted, as Datumaro reads it
-                names.append(f'"{item.image_id}"' if ' ' in
-                             item.image_id else item.image_id)
+                names.append(item.image_id)
             archive.writestr(_LABELS, '\n'.join(lines) + '\n')
             archive.writestr(_SUBSET, '\n'.join(names) + '\n')
 
