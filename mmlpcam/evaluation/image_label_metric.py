@@ -127,11 +127,17 @@ class ImageLabelMetric(BaseMetric):
         truth, scores = map(np.stack, zip(*results))
         counts = truth.sum(0)
         ranked = (counts > 0) & (counts < len(truth))
-        precision, recall, f1, _ = precision_recall_fscore_support(
-            truth, scores > 0.5, average=None, zero_division=0)
+        precision, recall, f1 = np.array([
+            precision_recall_fscore_support(
+                truth[:, i],
+                scores[:, i] > 0.5,
+                average='binary',
+                zero_division=0)[:3] for i in range(len(classes))
+        ]).T
         ap = np.full(len(classes), np.nan)
         ap[ranked] = _average_precision(truth, scores, ranked)
-        metrics = dict(mF1=100 * float(f1[counts > 0].mean()))
+        metrics = dict(mF1=100 *
+                       float(f1[counts > 0].mean()) if counts.any() else 0.)
         if ranked.any():
             rng = np.random.default_rng(0)
             shuffled = np.array([
@@ -155,40 +161,54 @@ class ImageLabelMetric(BaseMetric):
                 F1=round(100 * float(f1[i]), 1))
             for i, name in enumerate(classes)
         }
-        _print_table(rows, metrics, len(truth))
+        found = dict(photos=len(truth), metrics=metrics, classes=rows)
+        print_log(
+            f'the classifier on {len(truth)} photos that it has not seen, by '
+            'their tags (chance: AP of a random order):\n'
+            f'{image_label_table(found)}',
+            logger='current')
+        _warn_of_weak(rows)
         if self.out_file:
-            write_json(self.out_file,
-                       dict(photos=len(truth), metrics=metrics, classes=rows))
+            write_json(self.out_file, found)
         return metrics
 
 
 def _average_precision(truth: np.ndarray, scores: np.ndarray,
                        ranked: np.ndarray) -> np.ndarray:
     """Return the AP in [0, 1] of the classes that can be ranked."""
-    return np.atleast_1d(
-        average_precision_score(
-            truth[:, ranked], scores[:, ranked], average=None))
+    return np.array([
+        average_precision_score(truth[:, i], scores[:, i])
+        for i in np.flatnonzero(ranked)
+    ])
 
 
-def _print_table(rows: dict[str, dict], metrics: dict[str, float],
-                 total: int) -> None:
+def image_label_table(scores: dict) -> PrettyTable:
+    """Make a table of scores by image labels.
+
+    Args:
+        scores (dict): What :class:`ImageLabelMetric` writes to its file.
+
+    Returns:
+        PrettyTable: A row for each class, and the means.
+    """
     columns = ['photos', 'AP', 'chance', 'precision', 'recall', 'F1']
     table = PrettyTable(['class', *columns])
     table.align = 'r'
     table.align['class'] = 'l'
-    for name, row in rows.items():
+    for name, row in scores['classes'].items():
         table.add_row([
             name, *('-' if row[key] is None else row[key] for key in columns)
         ])
-    if 'mAP' in metrics:
-        table.add_row([
-            'mean', '', f'{metrics["mAP"]:.1f}', f'{metrics["chance"]:.1f}',
-            '', '', f'{metrics["mF1"]:.1f}'
-        ])
-    print_log(
-        f'the classifier on {total} photos that it has not seen, by their '
-        f'tags (chance: AP of a random order):\n{table}',
-        logger='current')
+    means = [
+        f'{scores["metrics"][key]:.1f}' if key in scores['metrics'] else '-'
+        for key in ('mAP', 'chance', 'mF1')
+    ]
+    table.add_row(['mean', '', *means[:2], '', '', means[2]])
+    return table
+
+
+def _warn_of_weak(rows: dict[str, dict]) -> None:
+    """Name the classes that are not learnt, and what helps."""
     weak = [
         name for name, row in rows.items()
         if row['AP'] is not None and row['AP'] < 1.2 * row['chance']
