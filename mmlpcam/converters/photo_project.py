@@ -138,7 +138,7 @@ _base_ = [
 ]
 {imports}
 # ---- often changed ---------------------------------------------------------
-bg_thr = 0.4  # score of the background: a higher one makes masks smaller
+bg_thr = 0.2  # score of the background: a higher one makes masks smaller
 # ----------------------------------------------------------------------------
 
 stage_configs = dict(classifier='{{{{ fileDirname }}}}/classifier.py')

@@ -123,7 +123,7 @@ class StagedRunner:
     def _run_stages(self) -> nn.Module | None:
         with user_errors():
             self._check_datasets()
-        model = None
+        model, ran = None, False
         for number, stage in enumerate(self.stages, 1):
             title = f'stage {number}/{len(self.stages)} {stage.name!r}'
             with user_errors():
@@ -133,12 +133,13 @@ class StagedRunner:
                 continue
             _announce(f'{title} starts in {stage.work_dir}')
             start = time.monotonic()
+            ran = True
             model = None  # frees the memory of the stage before
             model = stage.run()
             self._contents.forget_datasets()
             seconds = round(time.monotonic() - start)
             _announce(f'{title} is done in {timedelta(seconds=seconds)}')
-        if model is None:
+        if not ran:
             _announce(f'nothing to do: all stages in {self.cfg.work_dir} are '
                       'finished')
         return model

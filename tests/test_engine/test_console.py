@@ -8,8 +8,8 @@ from mmlpcam.engine import console, quiet_console
 from mmlpcam.utils import parallel, run_tool, user_errors
 
 
-@pytest.fixture
-def logger(tmp_path, capsys):
+def make_logger(tmp_path):
+    """Write to the standard output of this phase of a test."""
     logger = MMLogger.get_instance('console', log_file=str(tmp_path / 'log'))
     quiet_console(logger)
     quiet_console(logger)  # once is enough
@@ -22,7 +22,8 @@ def progress(logger, line):
                           None, 'after_train_iter'))
 
 
-def test_set_up_goes_to_the_file(logger, tmp_path, capsys):
+def test_set_up_goes_to_the_file(tmp_path, capsys):
+    logger = make_logger(tmp_path)
     hidden = [
         'Config:\nmodel = 1',
         'paramwise_options -- a:lr=1',
@@ -48,7 +49,8 @@ def test_set_up_goes_to_the_file(logger, tmp_path, capsys):
         assert printed.count(text) == saved.count(text) == 1
 
 
-def test_a_line_of_progress_a_minute(logger, tmp_path, capsys, monkeypatch):
+def test_a_line_of_progress_a_minute(tmp_path, capsys, monkeypatch):
+    logger = make_logger(tmp_path)
     now = [console.time.monotonic()]
     monkeypatch.setattr(console.time, 'monotonic', lambda: now[0])
     for index in range(10):
@@ -59,7 +61,8 @@ def test_a_line_of_progress_a_minute(logger, tmp_path, capsys, monkeypatch):
     assert (tmp_path / 'log').read_text().count('step') == 10
 
 
-def test_progress_without_a_terminal(capsys, monkeypatch, logger):
+def test_progress_without_a_terminal(tmp_path, capsys, monkeypatch):
+    make_logger(tmp_path)
     now = [0.]
     monkeypatch.setattr(parallel.time, 'monotonic', lambda: now[0])
 

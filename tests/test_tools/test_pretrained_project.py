@@ -178,7 +178,7 @@ def test_first_look(project, size):
         head = stages[name].model.decode_head
         assert (tuple(head.scales), head.flip) == ((1., ), False)
         assert head.num_classes == 2
-    assert stages['labels'].model.test_cfg.bg_thr == 0.4
+    assert stages['labels'].model.test_cfg.bg_thr == 0.2
 
 
 def test_choice_of_tags_to_keep_back():
