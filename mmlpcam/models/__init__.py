@@ -23,6 +23,7 @@ from .pretrained_init import PretrainedInit
 from .prototype_bank import PrototypeBank
 from .psa import AffinityHead, AffinityNet
 from .recam_head import ReCAMHead
+from .saliency_refiner import SaliencyRefiner
 from .stored_maps import StoredMaps
 from .test_settings import check_bg_thr, prediction_settings
 
@@ -33,8 +34,8 @@ __all__ = [
     'MCTPatchHead', 'MCTransformer', 'MapHead', 'MapReader', 'MapRefiner',
     'MapSettings', 'MultiScaleSegmentor', 'PSALabeler', 'PairHead',
     'PointwiseNeck', 'PretrainedInit', 'PrototypeBank', 'PrototypeHead',
-    'ReCAMHead', 'StemResNet', 'StoredMaps', 'TrainingFree', 'check_bg_thr',
-    'classify_images', 'find_map_head', 'find_prototype_head', 'image_labels',
-    'label_vectors', 'multi_scale_maps', 'predict_maps', 'prediction_settings',
-    'set_map_prediction'
+    'ReCAMHead', 'SaliencyRefiner', 'StemResNet', 'StoredMaps', 'TrainingFree',
+    'check_bg_thr', 'classify_images', 'find_map_head', 'find_prototype_head',
+    'image_labels', 'label_vectors', 'multi_scale_maps', 'predict_maps',
+    'prediction_settings', 'set_map_prediction'
 ]

@@ -113,3 +113,30 @@ def _check_kind(image: Image.Image) -> None:
             for bits in ('L;2', 'L;4')):
         raise ValueError('grey values of 2 or 4 bits a pixel are stretched '
                          'when they are read')
+
+
+def read_grey_map(path: str | os.PathLike) -> np.ndarray:
+    """Read a map of real numbers, such as saliency, from grey values.
+
+    Args:
+        path (str | os.PathLike): File name of a picture of 8 bits, one
+            channel: 0 is 0, 255 is 1.
+
+    Returns:
+        np.ndarray: (H, W) float32 in [0, 1].
+
+    Raises:
+        OSError: If it cannot be opened.
+        ValueError: If it is damaged, has a palette, another number of bits or
+            of channels, or no value but 0 and 1.
+    """
+    advice = 'write it as a grey PNG of 8 bits, 255 for the highest value'
+    with reading(path, 'grey map', advice), Image.open(path) as image:
+        _check_kind(image)
+        if image.mode != 'L':
+            raise ValueError(f'expected grey values of 8 bits, but its mode '
+                             f'is {image.mode}')
+        grey = np.array(image)
+        if grey.max() == 1:
+            raise ValueError('no value is above 1, as in a mask of 0 and 1')
+    return grey.astype(np.float32) / 255

@@ -2,16 +2,10 @@
 # masks, for `stages` of the leaf config: PSA, as in MCTformer, whose
 # background score is 0.39. The leaf trains on the masks, and names the configs
 # of classifier, psa_labels and psa in `stage_configs`.
+_base_ = './seed.py'
+
 psa_stages = dict(
-    classifier=dict(task='train', config='classifier', title='classifier'),
-    maps=dict(
-        task='label',
-        config='classifier',
-        title='seed',
-        load_from='stage://classifier/last_checkpoint',
-        label_evaluator=dict(save_maps=True),
-        model=dict(test_cfg=dict(bg_thr=0.39))),
-    seed=dict(task='score', config='classifier', title='seed', maps='maps'),
+    _base_.seed_stages,
     psa_labels=dict(
         task='label',
         config='psa_labels',
@@ -26,3 +20,5 @@ psa_stages = dict(
         label_evaluator=dict(save_maps=True),
         model=dict(test_cfg=dict(bg_thr=0.39))),
     refined=dict(task='score', config='psa', title='refined', maps='labels'))
+# the classifier says which maps
+psa_stages['maps'].model = dict(test_cfg=dict(bg_thr=0.39))
