@@ -14,7 +14,7 @@ variants = dict(
     soft=dict(_voc, soft=True),
     seeds_4=dict(_voc, num_seeds=4),
     several_k=dict(_voc, num_clusters=(6, 12)),
-    image_30=dict(_voc, image_weight=0.3),
+    image_50=dict(_voc, image_weight=0.5),
     center=dict(_voc, center=True),
     whiten_64=dict(_voc, whiten=64),
     whiten_256=dict(_voc, whiten=256),
@@ -22,5 +22,6 @@ variants = dict(
     false_positives=dict(_voc, false_positives=True),
     center_false_positives=dict(_voc, center=True, false_positives=True),
     tau_35_soft=dict(_tau35, soft=True),
-    tau_35_soft_seeds_image=dict(
-        _tau35, soft=True, num_seeds=4, image_weight=0.3))
+    seeds_4_image_50=dict(_voc, num_seeds=4, image_weight=0.5),
+    tau_35_soft_seeds_4_image_50=dict(
+        _tau35, soft=True, num_seeds=4, image_weight=0.5))

@@ -2,7 +2,7 @@
 _base_ = ['../irn/deeplabv2_voc.py', '../_base_/chains/psa.py']
 
 # ---- often changed ---------------------------------------------------------
-stages = dict(_base_.psa_stages, _delete_=True)
+stages = dict(_base_.seed_stages, **_base_.psa_stages, _delete_=True)
 stages['maps'].model.test_cfg.bg_thr = 0.3
 # powers of the background score, as high as 0.45 and 0.25 in IRN
 stages['psa_labels'].model.test_cfg.alphas = (1.3, 4.8)

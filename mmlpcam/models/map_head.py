@@ -8,7 +8,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
-from mmlpcam.ops import activation_maps, flip_average, image_prototypes
+from mmlpcam.ops import activation_maps, flip_average, image_directions
 from mmlpcam.utils import user_errors
 from .map_settings import MapSettings
 from .prototype_bank import PrototypeBank
@@ -175,9 +175,9 @@ class PrototypeHead(MapHead):
         num_clusters (int): Clusters per class and side, and so the most
             prototypes: K of the paper, 12 for PASCAL VOC, 20 for MS COCO.
             Defaults to 12.
-        image_weight (float): Weight a in [0, 1) of the image: the class
-            direction becomes (1 - a) times that of the bank plus a times
-            :func:`~mmlpcam.ops.image_prototypes` of the maps of the bank.
+        image_weight (float): Weight a in [0, 1) of the image itself: a
+            direction d becomes (1 - a) d + a |d| e, where the unit vector e
+            is that of :func:`~mmlpcam.ops.image_directions` for the map of d.
             Defaults to 0, as in LPCAM.
         whitening (int, optional): See :class:`PrototypeBank`.
         **kwargs: See :class:`MapHead`.
@@ -259,12 +259,12 @@ class PrototypeHead(MapHead):
         maps = activation_maps(local, directions, normalize=True)
         if self.image_weight == 0:
             return maps
-        shifts = image_prototypes(local,
-                                  maps) - self.bank.class_direction[[*classes]]
+        own = image_directions(local, maps)
+        own *= directions.norm(dim=1, keepdim=True)
         return torch.cat([
             activation_maps(image[None], each, normalize=True)
-            for image, each in zip(local, directions +
-                                   self.image_weight * shifts)
+            for image, each in zip(local,
+                                   directions.lerp(own, self.image_weight))
         ])
 
     def directions(self, with_context: bool) -> Tensor:

@@ -12,7 +12,7 @@ from .kmeans import KMeansResult, kmeans, kmeans_sklearn
 from .label_conditioned import balanced_smooth_loss, gated_maps
 from .otsu import background_score, otsu_thresholds
 from .patch_affinity import refine_with_affinity
-from .prototypes import (image_prototypes, nearest_similarity,
+from .prototypes import (image_directions, nearest_similarity,
                          prototype_direction, prototype_scores, sample_map,
                          select_class_prototypes, select_context_prototypes,
                          split_features)
@@ -24,7 +24,7 @@ __all__ = [
     'activation_maps', 'affinity_labels', 'affinity_loss', 'affinity_walk',
     'background_score', 'balanced_smooth_loss', 'confident_labels',
     'covered_size', 'feature_affinity', 'feature_moments', 'fit_whitening',
-    'flip_average', 'full_size_maps', 'gated_maps', 'image_prototypes',
+    'flip_average', 'full_size_maps', 'gated_maps', 'image_directions',
     'kmeans', 'kmeans_sklearn', 'label_unary', 'masked_mean',
     'nearest_similarity', 'normalize_maps', 'otsu_thresholds', 'pair_affinity',
     'pair_kinds', 'pair_offsets', 'path_cells', 'prototype_direction',

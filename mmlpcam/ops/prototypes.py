@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .activation import normalize_maps
+
 # Centres this close to the best one count as equally good (official COCO
 # fallback).
 _FALLBACK_MARGIN = 1e-6
@@ -126,32 +128,40 @@ def prototype_direction(class_prototypes: Tensor,
     return mean_unit(class_prototypes) - mean_unit(context_prototypes)
 
 
-def image_prototypes(feats: Tensor, maps: Tensor) -> Tensor:
-    r"""Average the unit features of an image where a map is high.
+def image_directions(feats: Tensor, maps: Tensor) -> Tensor:
+    r"""Point from the rest of an image to where a map of it is high.
 
     The image-specific prototype of SIPE (https://arxiv.org/abs/2203.02909),
-    with the map as the weight in the place of a seed region:
+    with the map M as the weight in the place of a seed region, less that of
+    the rest of the image:
 
     .. math::
-        p = \frac{\sum_x M(x) \, f(x) / |f(x)|}{\sum_x M(x)}
+        \frac{\sum_x M(x) \, f(x) / |f(x)|}{\sum_x M(x)} -
+        \frac{\sum_x (1 - M(x)) \, f(x) / |f(x)|}{\sum_x (1 - M(x))}
 
     Args:
         feats (Tensor): Features of N images, (N, D, h, w).
-        maps (Tensor): Maps of n classes, (N, n, h, w), values >= 0.
+        maps (Tensor): Maps of n classes, (N, n, h, w), values >= 0; each is
+            divided by its maximum.
 
     Returns:
-        Tensor: (N, n, D) float32; zero for a map that is zero.
+        Tensor: (N, n, D) float32, of unit length; zero for a map that is
+        zero.
 
     Example:
         >>> feats = torch.tensor([[3., 0.], [0., 2.]]).view(1, 2, 1, 2)
-        >>> image_prototypes(feats, torch.tensor([3., 1.]).view(1, 1, 1, 2))
-        tensor([[[0.7500, 0.2500]]])
+        >>> maps = torch.tensor([4., 0.]).view(1, 1, 1, 2)
+        >>> image_directions(feats, maps)
+        tensor([[[ 0.7071, -0.7071]]])
     """
     with torch.autocast(feats.device.type, enabled=False):
         unit = F.normalize(feats.float().flatten(2), dim=1)
-        mass = maps.float().flatten(2)
-        total = mass.sum(2, keepdim=True)
-        return mass @ unit.mT / torch.where(total > 0, total, 1)
+        inside = normalize_maps(maps.float()).flatten(2)
+        here, there = (
+            weights @ unit.mT /
+            weights.sum(2, keepdim=True).clamp_min(torch.finfo().tiny)
+            for weights in (inside, 1 - inside))
+        return F.normalize(here - there, dim=2) * inside.amax(2, keepdim=True)
 
 
 def nearest_similarity(feats: Tensor, stored: Tensor, number: int) -> Tensor:

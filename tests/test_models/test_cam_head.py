@@ -448,18 +448,20 @@ def test_prediction_is_told_once(monkeypatch):
 
 
 @pytest.mark.parametrize('map_type', ['lpcam', 'lpcam_f'])
-def test_class_directions_move_towards_the_image(map_type):
+def test_directions_move_towards_the_image(map_type):
     plain, moved = head(), head(image_weight=.25)
     feats = randn(2, 6, 3, 4, seed=5).abs()
     found = moved.maps([feats], map_type, [3, 1], flip=False)
-    bank = plain.bank
+    directions = plain.directions(map_type == 'lpcam')
     for image, maps in zip(feats, found):
         unit = image.flatten(1) / image.flatten(1).norm(dim=0)
         for label, one in zip([3, 1], maps):
-            context = bank.context_direction[label] * (map_type == 'lpcam')
-            first = ((bank.class_direction[label] - context) @ unit).relu()
-            own = (unit * first).sum(1) / first.sum()
-            direction = .75 * bank.class_direction[label] + .25 * own - context
+            first = (directions[label] @ unit).relu()
+            first = first / first.max()
+            own = ((unit * first).sum(1) / first.sum() -
+                   (unit * (1 - first)).sum(1) / (1 - first).sum())
+            own = own / own.norm() * directions[label].norm()
+            direction = .75 * directions[label] + .25 * own
             torch.testing.assert_close(
                 one.flatten(), (direction @ unit).relu(), atol=1e-6, rtol=0)
     still = plain.maps([feats], map_type, [3, 1], flip=False)
@@ -469,3 +471,11 @@ def test_class_directions_move_towards_the_image(map_type):
 def test_image_weight_is_checked():
     with pytest.raises(ValueError, match=r'`image_weight` 1.0 not in \[0, 1'):
         head(image_weight=1.)
+
+
+def test_nothing_moves_where_there_is_no_map():
+    moved = head(image_weight=.5)
+    moved.bank.class_direction[2] = -1
+    moved.bank.context_direction[2] = 0
+    maps = moved.maps([randn(1, 6, 3, 4).abs()], 'lpcam', [2], flip=False)
+    assert torch.equal(maps, torch.zeros(1, 1, 3, 4))

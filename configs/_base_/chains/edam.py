@@ -1,10 +1,7 @@
-# Image labels -> classifier -> maps -> masks with the background of saliency
-# maps: EDAM, for `stages` of the leaf config. It trains on the masks, and
+# Maps -> masks with the background of saliency maps, for `stages` of the leaf
+# config, behind those of seed.py: EDAM. The leaf trains on the masks, and
 # names the configs of classifier and saliency in `stage_configs`.
-_base_ = './seed.py'
-
 edam_stages = dict(
-    _base_.seed_stages,
     labels=dict(
         task='label',
         config='saliency',

@@ -1,11 +1,8 @@
-# Image labels -> classifier -> maps -> confident labels -> AffinityNet ->
-# masks, for `stages` of the leaf config: PSA, as in MCTformer, whose
-# background score is 0.39. The leaf trains on the masks, and names the configs
-# of classifier, psa_labels and psa in `stage_configs`.
-_base_ = './seed.py'
-
+# Maps -> confident labels -> AffinityNet -> masks, for `stages` of the leaf
+# config, behind those of seed.py: PSA, as in MCTformer, whose background score
+# is 0.39. The leaf trains on the masks, and names the configs of classifier,
+# psa_labels and psa in `stage_configs`.
 psa_stages = dict(
-    _base_.seed_stages,
     psa_labels=dict(
         task='label',
         config='psa_labels',
@@ -20,5 +17,3 @@ psa_stages = dict(
         label_evaluator=dict(save_maps=True),
         model=dict(test_cfg=dict(bg_thr=0.39))),
     refined=dict(task='score', config='psa', title='refined', maps='labels'))
-# the classifier says which maps
-psa_stages['maps'].model = dict(test_cfg=dict(bg_thr=0.39))
