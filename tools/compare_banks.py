@@ -151,6 +151,8 @@ def main() -> int:
         init_default_scope(cfg.get('default_scope', 'mmseg'))
         hook = find_hook(cfg)
         variants = read_variants(args.variants, args.only)
+        for variant in variants.values():
+            variant.builder(hook)  # fails before the pass
         with tempfile.TemporaryDirectory(dir=args.cache_dir) as folder:
             photos, head, classes = collect(args, cfg, Path(folder))
             for name, variant in variants.items():

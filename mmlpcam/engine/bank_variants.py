@@ -45,6 +45,10 @@ class BankVariant:
         false_positives (bool): Whether context comes from photos without the
             class that look most like it. Defaults to False.
         hook (dict): Changed arguments of :class:`PrototypeBankHook`.
+
+    Raises:
+        ValueError: If a value is out of range, or settings exclude each
+            other.
     """
     map_type: str = 'lpcam'
     image_weight: float = 0.
@@ -53,6 +57,23 @@ class BankVariant:
     nearest: int | None = None
     false_positives: bool = False
     hook: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        types = ('cam', 'lpcam_f', 'lpcam')
+        if self.map_type not in types:
+            raise ValueError(f'expected `map_type` of {types}, but got '
+                             f'{self.map_type!r}')
+        if not 0 <= self.image_weight < 1:
+            raise ValueError('`image_weight` must lie in [0, 1), but is '
+                             f'{self.image_weight}')
+        for name in ('whiten', 'nearest'):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f'`{name}` must be at least 1, but is '
+                                 f'{value}')
+        if self.nearest and (self.image_weight or self.false_positives):
+            raise ValueError('`nearest` has no directions: leave out '
+                             '`image_weight` and `false_positives`')
 
     @classmethod
     def parse(cls, settings: dict) -> 'BankVariant':
@@ -73,6 +94,22 @@ class BankVariant:
                 name: value
                 for name, value in settings.items() if name not in own
             })
+
+    def builder(self, hook: dict) -> PrototypeBuilder:
+        """Return what fills the bank.
+
+        Args:
+            hook (dict): Config of the :class:`PrototypeBankHook` that the
+                variant changes.
+
+        Returns:
+            PrototypeBuilder: With the changes.
+
+        Raises:
+            TypeError: If an argument is unknown.
+            ValueError: If an argument is out of range.
+        """
+        return HOOKS.build(dict(hook, **self.hook)).builder
 
 
 @torch.no_grad()
@@ -100,7 +137,7 @@ def variant_maps(
         for photo in photos:
             yield photo.maps, photo.truth
         return
-    builder = HOOKS.build(dict(hook, **variant.hook)).builder
+    builder = variant.builder(hook)
     transform, restore = _feature_space(photos, variant)
     reader = _reader(head, builder, transform, restore, variant)
     views = (

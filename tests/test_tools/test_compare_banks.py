@@ -137,5 +137,21 @@ def test_scores_are_those_of_the_metric(compare, tiny, voc_mini, tmp_path,
         expected['seed/cam/mIoU'], abs=.05)
     assert list(scores) == ['cam', 'soft']
     assert '| soft ' in capsys.readouterr().out
+    (tmp_path / 'bad.py'
+     ).write_text('variants = dict(fine=dict(), bad=dict(fg_threshold=1))')
+    assert compare(*arguments, tmp_path / 'bad.py') == 1
+    captured = capsys.readouterr()
+    assert "'fg_threshold'" in captured.err and 'fine' not in captured.out
     assert compare(*arguments, tmp_path / 'list.py', '--only', 'hard') == 1
     assert "not ['hard']" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('settings, message', [
+    (dict(map_type='recam'), "`map_type` of .* but got 'recam'"),
+    (dict(image_weight=1), r'`image_weight` must lie in \[0, 1\), but is 1'),
+    (dict(whiten=0), '`whiten` must be at least 1, but is 0'),
+    (dict(nearest=5, image_weight=.5), '`nearest` has no directions'),
+])
+def test_variant_errors(settings, message):
+    with pytest.raises(ValueError, match=message):
+        BankVariant.parse(settings)
