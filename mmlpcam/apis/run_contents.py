@@ -252,7 +252,8 @@ def true_masks(stages: list[Stage]) -> dict[str, str]:
             scored = build_dataset(stage.cfg.test_dataloader)
             infos = map(scored.get_data_info, range(len(scored)))
             found.update((info['image_id'], info['seg_map_path'])
-                         for info in infos if 'image_id' in info)
+                         for info in infos
+                         if {'image_id', 'seg_map_path'} <= info.keys())
     return found
 
 
