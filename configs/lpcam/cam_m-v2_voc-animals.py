@@ -1,4 +1,4 @@
-# Classifier and prototypes on voc-animals: under an hour on one CPU core.
+# Classifier and prototypes on voc-animals.
 _base_ = [
     '../_base_/models/cam_m-v2-d16.py', '../_base_/datasets/voc_animals.py',
     '../_base_/datasets/image_labels.py', '../_base_/schedules/epochs.py',

@@ -18,6 +18,7 @@ from .mct_heads import MCTHead, MCTPatchHead
 from .mctransformer import MCTransformer
 from .multi_scale_segmentor import MultiScaleSegmentor
 from .pair_head import PairHead
+from .pixel_adaptive_refiner import PixelAdaptiveRefiner
 from .pointwise_neck import PointwiseNeck
 from .pretrained_init import PretrainedInit
 from .prototype_bank import PrototypeBank
@@ -33,9 +34,10 @@ __all__ = [
     'HFBackbone', 'IRLabeler', 'IRNet', 'MAP_DEFAULTS', 'MCTHead',
     'MCTPatchHead', 'MCTransformer', 'MapHead', 'MapReader', 'MapRefiner',
     'MapSettings', 'MultiScaleSegmentor', 'PSALabeler', 'PairHead',
-    'PointwiseNeck', 'PretrainedInit', 'PrototypeBank', 'PrototypeHead',
-    'ReCAMHead', 'SaliencyRefiner', 'StemResNet', 'StoredMaps', 'TrainingFree',
-    'check_bg_thr', 'classify_images', 'find_map_head', 'find_prototype_head',
-    'image_labels', 'label_vectors', 'multi_scale_maps', 'predict_maps',
-    'prediction_settings', 'set_map_prediction'
+    'PixelAdaptiveRefiner', 'PointwiseNeck', 'PretrainedInit', 'PrototypeBank',
+    'PrototypeHead', 'ReCAMHead', 'SaliencyRefiner', 'StemResNet',
+    'StoredMaps', 'TrainingFree', 'check_bg_thr', 'classify_images',
+    'find_map_head', 'find_prototype_head', 'image_labels', 'label_vectors',
+    'multi_scale_maps', 'predict_maps', 'prediction_settings',
+    'set_map_prediction'
 ]

@@ -12,6 +12,7 @@ from .kmeans import KMeansResult, kmeans, kmeans_sklearn
 from .label_conditioned import balanced_smooth_loss, gated_maps
 from .otsu import background_score, otsu_thresholds
 from .patch_affinity import refine_with_affinity
+from .pixel_adaptive import pixel_adaptive_refine
 from .prototypes import (image_directions, nearest_similarity,
                          prototype_direction, prototype_scores, sample_map,
                          select_class_prototypes, select_context_prototypes,
@@ -27,9 +28,10 @@ __all__ = [
     'flip_average', 'full_size_maps', 'gated_maps', 'image_directions',
     'kmeans', 'kmeans_sklearn', 'label_unary', 'masked_mean',
     'nearest_similarity', 'normalize_maps', 'otsu_thresholds', 'pair_affinity',
-    'pair_kinds', 'pair_offsets', 'path_cells', 'prototype_direction',
-    'prototype_scores', 'random_walk', 'refine_with_affinity', 'sample_map',
-    'select_class_prototypes', 'select_context_prototypes', 'softmax_unary',
-    'source_and_neighbors', 'split_features', 'strided_maps',
-    'transition_matrix', 'transition_of_pairs', 'unwhiten', 'whiten'
+    'pair_kinds', 'pair_offsets', 'path_cells', 'pixel_adaptive_refine',
+    'prototype_direction', 'prototype_scores', 'random_walk',
+    'refine_with_affinity', 'sample_map', 'select_class_prototypes',
+    'select_context_prototypes', 'softmax_unary', 'source_and_neighbors',
+    'split_features', 'strided_maps', 'transition_matrix',
+    'transition_of_pairs', 'unwhiten', 'whiten'
 ]
