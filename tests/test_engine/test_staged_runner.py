@@ -229,7 +229,7 @@ def test_inherited_settings(config, tmp_path):
     ({
         'a/b': dict(task='train', config='x.py')
     }, 'slash'),
-    (dict(seed=dict(task='val')), "'test', 'label' or 'score', but is 'val'"),
+    (dict(seed=dict(task='val')), "'label', 'score' or 'tags', but is 'val'"),
     (dict(seed=dict(task=None)), "stage 'seed' needs config and task"),
     (dict(more=dict(config='x.py')), "stage 'more' needs config and task"),
     (dict(labels=dict(test_dataloader=dict(num_workers=3))),
