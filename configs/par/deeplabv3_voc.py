@@ -1,5 +1,5 @@
-# The run of ../lpcam/deeplabv3_voc.py with PAR before the segmentor. Never run on
-# VOC.
+# The run of ../lpcam/deeplabv3_voc.py with PAR before the segmentor. Never run
+# on VOC.
 _base_ = [
     '../lpcam/deeplabv3_voc.py', '../_base_/chains/seed.py',
     '../_base_/chains/par.py'

@@ -333,7 +333,7 @@ def test_class_without_features_is_named(tiny, voc_mini, told):
     warnings = [text for level, text in told if level == logging.WARNING]
     assert len(warnings) == 1
     assert warnings[0].startswith('bird: no foreground feature')
-    assert 'no positive score' in warnings[0]
+    assert 'no positive score anywhere' in warnings[0]
 
 
 def test_class_without_context_is_named(tiny, voc_mini, told):
