@@ -4,7 +4,7 @@ from torch.utils.data import DataLoader
 
 
 def stop_loader_processes(runner: Runner) -> None:
-    """End the processes that persistent loaders of a runner keep.
+    """End the processes that the loaders of a runner keep.
 
     A runner holds a cycle of references. Where the garbage collector takes it
     apart, the queues of the loaders are closed before their iterators tell
@@ -18,3 +18,7 @@ def stop_loader_processes(runner: Runner) -> None:
         loader = getattr(loop, 'dataloader', None)
         if isinstance(loader, DataLoader):
             loader._iterator = None
+        # of loops by iterations
+        endless = getattr(loop, 'dataloader_iterator', None)
+        if endless is not None:
+            endless._iterator = None

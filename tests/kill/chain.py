@@ -33,7 +33,6 @@ SHORT = dict(
     train_dataloader=dict(batch_size=2),
     default_hooks=dict(checkpoint=dict(interval=1)))
 
-
 CONFIGS = dict(
     staged='lpcam/deeplabv3_parts.py',
     irn='irn/deeplabv3_parts.py',
@@ -82,8 +81,9 @@ def make_cfg(kind: str, work_dir: str) -> Config:
                 hook.update(begin=1, interval=1)
     else:
         changes['stages'] = {
-            name: dict(small[stage.config],
-                       **(SHORT if stage.task == 'train' else {}))
+            name:
+            dict(small[stage.config],
+                 **(SHORT if stage.task == 'train' else {}))
             for name, stage in cfg.stages.items() if stage.task != 'score'
         }
     cfg.merge_from_dict(changes)

@@ -8,9 +8,9 @@ from mmlpcam import config_path
 from mmlpcam.engine.loader_processes import stop_loader_processes
 
 
-@pytest.fixture
-def runner(parts, tmp_path, monkeypatch):
-    """A classifier that was trained with persistent processes."""
+@pytest.fixture(params=['epochs', 'iters'])
+def runner(request, parts, tmp_path, monkeypatch):
+    """A classifier that was trained with loader processes."""
     monkeypatch.setenv('PARTS_DATASET', str(parts))
     monkeypatch.setattr(Config, 'pretty_text', '')
     cfg = Config.fromfile(str(config_path('lpcam/cam_r18_parts.py')))
@@ -22,6 +22,12 @@ def runner(parts, tmp_path, monkeypatch):
             train_cfg=dict(max_epochs=1),
             train_dataloader=dict(
                 batch_size=2, num_workers=2, persistent_workers=True)))
+    if request.param == 'iters':  # keeps an iterator without that
+        cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=2)
+        cfg.train_dataloader.persistent_workers = False
+        cfg.train_dataloader.sampler = dict(
+            type='InfiniteSampler', shuffle=True)
+        cfg.param_scheduler = None
     cfg.custom_hooks = []
     cfg.work_dir = str(tmp_path)
     made = Runner.from_cfg(cfg)
@@ -29,18 +35,8 @@ def runner(parts, tmp_path, monkeypatch):
     return made
 
 
-def test_each_process_ends_when_it_is_told(runner, monkeypatch):
-    """None is waited for to the end of its time."""
-    waits = []
-
-    def join(process, timeout=None):
-        original(process, timeout)
-        waits.append((timeout, process.exitcode))
-
-    original = multiprocessing.Process.join
+def test_no_process_lives_on(runner):
+    """They end while the runner, which is a cycle, is still there."""
     assert len(multiprocessing.active_children()) == 2
-    monkeypatch.setattr(multiprocessing.Process, 'join', join)
     stop_loader_processes(runner)
-    # a process that was waited for in vain has no exit code, or that of a kill
-    assert [code for _, code in waits] == [0, 0]
     assert not multiprocessing.active_children()

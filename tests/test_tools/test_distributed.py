@@ -337,8 +337,8 @@ def test_joint_labels_are_those_of_the_checkpoint(job):
     ('amn', ('ir_labels', 'amn_maps', 'amn_seed', 'amn_labels', 'labels',
              'refined'), []),
     ('psa', ('psa_labels', 'labels', 'refined'), []),
-    ('recam', ('labels', 'seed'),
-     large_weights('stages.recam.model.decode_head')),
+    ('recam',
+     ('labels', 'seed'), large_weights('stages.recam.model.decode_head')),
     ('mctformer', ('labels', 'seed'), []),
 ])
 def test_maps_and_masks_do_not_depend_on_the_processes(job, name, again,
