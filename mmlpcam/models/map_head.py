@@ -176,8 +176,8 @@ class PrototypeHead(MapHead):
             prototypes: K of the paper, 12 for PASCAL VOC, 20 for MS COCO.
             Defaults to 12.
         image_weight (float): Weight a in [0, 1) of the image itself: a
-            direction d becomes (1 - a) d + a |d| e, where the unit vector e
-            is that of :func:`~mmlpcam.ops.image_directions` for the map of d.
+            direction d becomes (1 - a) d plus a e, where e is as long as d
+            and points to :func:`~mmlpcam.ops.image_directions` of its map.
             Defaults to 0, as in LPCAM.
         whitening (int, optional): See :class:`PrototypeBank`.
         **kwargs: See :class:`MapHead`.
