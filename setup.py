@@ -10,6 +10,6 @@ setup(
     package_data={
         'mmlpcam': ['py.typed'],
         'mmlpcam.visualization': ['report.html'],
-        'mmlpcam.configs': ['**/*.py'],
+        'mmlpcam.configs': ['**/*.py', '**/*.yaml'],
         'mmlpcam.tools': ['**/*.py', '*.sh'],
     })

@@ -31,8 +31,11 @@ def config_path(name: str) -> str:
     path = folder / name
     if path.is_file():
         return str(path)
-    names = [p.relative_to(folder).as_posix() for p in folder.rglob('*.py')]
-    similar = difflib.get_close_matches(name, names)
+    names = sorted(
+        p.relative_to(folder).as_posix() for p in folder.rglob('*.py'))
+    # all of that name, else names like it
+    similar = [other for other in names if other.endswith(f'/{path.name}')
+               ] or difflib.get_close_matches(name, names)
     raise FileNotFoundError(f'mmlpcam has no config {name!r}: ' + (
         f'did you mean {" or ".join(map(repr, similar))}?' if similar else
         f'give a path below {folder}, such as lpcam/deeplabv3_voc.py'))
