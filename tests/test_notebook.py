@@ -34,6 +34,7 @@ def test_cells_hold_no_outputs():
         assert not cell.get('outputs') and not cell.get('execution_count')
 
 
+@pytest.mark.slow
 def test_a_short_run(tmp_path):
     printed = run_cells(
         tmp_path, {

@@ -80,6 +80,7 @@ def contents(work_dir):
     return files, weights
 
 
+@pytest.mark.slow
 def test_killed_in_every_stage(config, tmp_path, monkeypatch):
     whole, broken = tmp_path / 'whole', tmp_path / 'broken'
     assert run(config, whole) is not None
