@@ -6,10 +6,10 @@ _base_ = [
 ]
 
 # ---- often changed; K, tau and mu: ../lpcam/cam_r50_coco.py ----------------
-stages = _base_.irn_stages
-stages.maps.model.test_cfg.bg_thr = 0.3
-stages.ir_labels.model = dict(test_cfg=dict(fg_thr=0.45, bg_thr=0.25))
-stages.labels.model.test_cfg.bg_thr = 0.35
+stages = dict(_base_.seed_stages, **_base_.irn_stages)
+stages['maps'].model.test_cfg.bg_thr = 0.3
+stages['ir_labels'].model = dict(test_cfg=dict(fg_thr=0.45, bg_thr=0.25))
+stages['labels'].model.test_cfg.bg_thr = 0.35
 max_iters = 200000  # 100k steps of two batches
 crop_size = (321, 321)
 train_dataloader = dict(batch_size=10, dataset=dict(dataset=_base_.photos))

@@ -6,10 +6,10 @@ _base_ = [
 ]
 
 # ---- often changed; K, tau and mu: ../lpcam/cam_r50_voc.py -----------------
-stages = _base_.irn_stages
-stages.maps.model.test_cfg.bg_thr = 0.3
-stages.ir_labels.model = dict(test_cfg=dict(fg_thr=0.45, bg_thr=0.25))
-stages.labels.model.test_cfg.bg_thr = 0.35
+stages = dict(_base_.seed_stages, **_base_.irn_stages)
+stages['maps'].model.test_cfg.bg_thr = 0.3
+stages['ir_labels'].model = dict(test_cfg=dict(fg_thr=0.45, bg_thr=0.25))
+stages['labels'].model.test_cfg.bg_thr = 0.35
 max_iters = 40000
 crop_size = (512, 512)
 train_dataloader = dict(batch_size=16, dataset=dict(dataset=_base_.photos))

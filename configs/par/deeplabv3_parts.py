@@ -1,8 +1,5 @@
 # The run of ../lpcam/deeplabv3_parts.py with PAR before the segmentor.
-_base_ = [
-    '../lpcam/deeplabv3_parts.py', '../_base_/chains/seed.py',
-    '../_base_/chains/par.py'
-]
+_base_ = ['../lpcam/deeplabv3_parts.py', '../_base_/chains/par.py']
 
 # ---- often changed ---------------------------------------------------------
 # background scores, tuned on the training images (tools/sweep_threshold.py)

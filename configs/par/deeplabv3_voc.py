@@ -1,9 +1,6 @@
 # The run of ../lpcam/deeplabv3_voc.py with PAR before the segmentor. Never run
 # on VOC.
-_base_ = [
-    '../lpcam/deeplabv3_voc.py', '../_base_/chains/seed.py',
-    '../_base_/chains/par.py'
-]
+_base_ = ['../lpcam/deeplabv3_voc.py', '../_base_/chains/par.py']
 
 # ---- often changed ---------------------------------------------------------
 stages = dict(_base_.seed_stages, **_base_.par_stages, _delete_=True)

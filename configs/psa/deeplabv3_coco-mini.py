@@ -1,8 +1,5 @@
 # The run of ../lpcam/deeplabv3_coco-mini.py with PSA before the segmentor.
-_base_ = [
-    '../lpcam/deeplabv3_coco-mini.py', '../_base_/chains/seed.py',
-    '../_base_/chains/psa.py'
-]
+_base_ = ['../lpcam/deeplabv3_coco-mini.py', '../_base_/chains/psa.py']
 
 # ---- often changed ---------------------------------------------------------
 stages = dict(_base_.seed_stages, **_base_.psa_stages, _delete_=True)

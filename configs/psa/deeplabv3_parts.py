@@ -1,8 +1,5 @@
 # The run of ../lpcam/deeplabv3_parts.py with PSA before the segmentor.
-_base_ = [
-    '../lpcam/deeplabv3_parts.py', '../_base_/chains/seed.py',
-    '../_base_/chains/psa.py'
-]
+_base_ = ['../lpcam/deeplabv3_parts.py', '../_base_/chains/psa.py']
 
 stages = dict(_base_.seed_stages, **_base_.psa_stages, _delete_=True)
 # the classifier says which maps

@@ -1,10 +1,7 @@
-# Image labels -> classifier -> maps -> confident labels -> IRN -> masks, for
-# `stages` of the leaf config. It trains on them, sets the thresholds, and
-# names the configs of classifier, ir_labels and irn in `stage_configs`.
-_base_ = './seed.py'
-
+# Maps -> confident labels -> IRN -> masks, for `stages` of the leaf config,
+# behind those of seed.py. The leaf trains on the masks, sets the thresholds,
+# and names the configs of classifier, ir_labels and irn in `stage_configs`.
 irn_stages = dict(
-    _base_.seed_stages,
     ir_labels=dict(task='label', config='ir_labels', title='confident label'),
     irn=dict(task='train', config='irn', title='IRN'),
     labels=dict(

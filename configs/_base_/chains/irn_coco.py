@@ -1,4 +1,4 @@
-_base_ = './irn.py'
+_base_ = ['./seed.py', './irn.py']
 
 runner_type = 'StagedRunner'
 stage_configs = dict(

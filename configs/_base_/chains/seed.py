@@ -1,5 +1,5 @@
-# Image labels -> classifier -> maps: what all chains with a refiner start
-# with.
+# Image labels -> classifier -> maps: what all chains start with, for `stages`
+# of the leaf config.
 seed_stages = dict(
     classifier=dict(task='train', config='classifier', title='classifier'),
     maps=dict(
