@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmlpcam.datasets import SegDatasetWrapper
 from mmlpcam.models import MapSettings, find_prototype_head
-from mmlpcam.models.map_inference import rescale, without_padding
+from mmlpcam.models.map_inference import scaled_views, without_padding
 from mmlpcam.ops import flip_average
 from mmlpcam.structures import ActivationMaps, find_map_type
 
@@ -117,10 +117,7 @@ def cache_features(model: EncoderDecoder, dataset: SegDatasetWrapper,
                              'Resize out of the pipeline of test_dataloader')
         labels = tuple(sample.img_labels)
         feats, views, maps = None, [], []
-        for scale in settings.scales:
-            scaled = rescale(image, scale)
-            both = torch.cat([scaled, scaled.flip(-1)
-                              ]) if settings.flip else scaled
+        for both in scaled_views(image, settings.scales, settings.flip):
             levels = model.extract_feat(both)
             local = head.local_features(levels)
             if feats is None:

@@ -1,14 +1,11 @@
 """From images and a classifier to a prototype bank."""
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from mmengine.dist import all_reduce, broadcast, get_world_size
-from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import DATASETS
-from prettytable import PrettyTable
 from torch import Tensor
 from torch.utils.data import Subset
 
@@ -19,6 +16,7 @@ from mmlpcam.models.map_inference import without_padding
 from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
                          select_context_prototypes)
 from mmlpcam.utils.parallel import track_on_terminal
+from .bank_report import ClassCounts, log_bank
 from .prototype_sampling import (MAX_REPEATS, ImageView, Points,
                                  collect_points, draw_images, share_features,
                                  whiten_points)
@@ -110,12 +108,12 @@ class PrototypeBuilder:
         if mu_b_low >= mu_b:
             raise ValueError(f'`mu_b_low` {mu_b_low} must be below `mu_b` '
                              f'{mu_b}, or no context can pass')
-        for name, value, one, other in (('backend', backend, 'torch',
-                                         'sklearn'), ('init', init, 'random',
-                                                      'k-means++')):
-            if value not in (one, other):
-                raise ValueError(f'`{name}` must be {one!r} or {other!r}, but '
-                                 f'is {value!r}')
+        if backend not in ('torch', 'sklearn'):
+            raise ValueError("`backend` must be 'torch' or 'sklearn', but is "
+                             f'{backend!r}')
+        if init not in ('random', 'k-means++'):
+            raise ValueError("`init` must be 'random' or 'k-means++', but is "
+                             f'{init!r}')
         at_least_one = dict(
             max_iters=max_iters,
             num_seeds=num_seeds,
@@ -227,7 +225,8 @@ class PrototypeBuilder:
         Raises:
             ValueError: If `momentum` is below 1 and features are whitened.
         """
-        # plain batch norm has statistics of its own on each rank
+        # With plain batch norm each rank has statistics of its own, and the
+        # checkpoint will have those of the first.
         for buffer in model.buffers():
             broadcast(buffer)
         was_training = model.training
@@ -335,10 +334,7 @@ class PrototypeBuilder:
             momentum (float): See :meth:`PrototypeBank.set_class`. Defaults
                 to 1.
         """
-        table = PrettyTable([
-            'class', 'features', 'centres', 'prototypes', 'context features',
-            'context centres', 'context prototypes'
-        ])
+        counts = []
 
         def scores(centers: Tensor, label: int) -> Tensor:
             return head.class_scores(head.bank.raw(centers))[:, label]
@@ -355,27 +351,10 @@ class PrototypeBuilder:
                     for fg, bg in zip(centers, others)]
             head.bank.set_class(label, *runs[0], momentum, others=runs[1:])
             kept, context = (sum(map(len, side)) for side in zip(*runs))
-            sizes = [sum(map(len, side)) for side in (centers, others)]
-            table.add_row(
-                [name, number, sizes[0], kept, num_others, sizes[1], context])
-        print_log(f'prototype bank:\n{table}', logger='current')
-        empty = [row[0] for row in table.rows if not row[3]]
-        flooded = [row[0] for row in table.rows if row[3] and not row[-1]]
-        if empty:
-            print_log(
-                f'{", ".join(empty)}: no foreground feature, '
-                'so these maps will be empty; either no image has the label, '
-                'or the classifier gives it no positive score anywhere: train '
-                'it longer (a higher max_epochs), or from better weights',
-                logger='current',
-                level=logging.WARNING)
-        if flooded:
-            print_log(
-                f'{", ".join(flooded)}: no context prototype, so '
-                'that these maps cover much of the image; it needs a score '
-                f'between mu_b_low {self.mu_b_low} and mu_b {self.mu_b}',
-                logger='current',
-                level=logging.WARNING)
+            counts.append(
+                ClassCounts(name, number, sum(map(len, centers)), kept,
+                            num_others, sum(map(len, others)), context))
+        log_bank(counts, self.mu_b_low, self.mu_b)
 
     def _cluster(self, head: PrototypeHead,
                  points: Points | None) -> tuple[list[Tensor], int]:

@@ -24,7 +24,7 @@ from .loader_processes import stop_loader_processes
 from .mixed_precision import init_amp
 from .stage_inputs import (PREFIX, Input, comparable, drop_training,
                            find_inputs, list_files, references, relevant_cfg,
-                           walk)
+                           resolve, walk)
 from .stage_state import (LastMetrics, changed_keys, digest_of, read_details,
                           read_state)
 
@@ -73,7 +73,7 @@ class Stage:
             source for source in find_inputs(relevant)
             if name not in references(source.node).values()
         ]
-        settings = relevant_cfg(cfg, 'train') | relevant_cfg(cfg, 'test')
+        settings = relevant_cfg(cfg, 'train', 'test')
         for text, parent in references(settings).items():
             if parent not in self._folders:
                 raise ValueError(
@@ -355,20 +355,7 @@ class Stage:
         return not lacking
 
     def _resolve(self, text: str) -> str:
-        if not text.startswith(PREFIX):
-            return text
-        name, _, rest = text[len(PREFIX):].partition('/')
-        if name not in self._folders:  # in a variable, which nothing reads
-            return text
-        if rest == 'last_checkpoint':
-            checkpoint = last_checkpoint(self._folders[name])
-            if checkpoint is None:
-                raise FileNotFoundError(
-                    f'stage {self.name!r} needs a checkpoint of stage '
-                    f'{name!r}, but {self._folders[name]} has none: '
-                    'give that stage a CheckpointHook')
-            return checkpoint
-        return str(self._folders[name] / rest)
+        return resolve(text, self._folders, self.name)
 
     @property
     def _details_file(self) -> Path:

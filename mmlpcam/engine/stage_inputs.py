@@ -2,11 +2,13 @@
 import copy
 import json
 import os.path as osp
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
+from .checkpoints import last_checkpoint
 from .contents import is_dataset
 
 PREFIX = 'stage://'
@@ -20,6 +22,7 @@ _TRAIN_SETTINGS = ('model', 'data_preprocessor', 'load_from',
                    'train_dataloader', 'train_cfg', 'optim_wrapper',
                    'param_scheduler', 'auto_scale_lr', 'custom_hooks',
                    'randomness', 'val_dataloader', 'val_evaluator', 'val_cfg')
+_SETTINGS = dict(train=_TRAIN_SETTINGS, test=_TEST_SETTINGS)
 # What only says how the work is done.
 _IDLE_SETTINGS = ('num_workers', 'persistent_workers', 'pin_memory',
                   'pin_memory_device', 'prefetch_factor', 'timeout',
@@ -45,17 +48,17 @@ class Input(NamedTuple):
     is_dataset: bool
 
 
-def relevant_cfg(cfg: Config, task: str) -> dict:
+def relevant_cfg(cfg: Config, *tasks: str) -> dict:
     """Take what decides the outcome of a stage out of its config.
 
     Args:
         cfg (Config): Its config.
-        task (str): 'train' or 'test'.
+        *tasks (str): 'train', 'test', or both for what decides either.
 
     Returns:
         dict: A copy of that part.
     """
-    relevant = _TRAIN_SETTINGS if task == 'train' else _TEST_SETTINGS
+    relevant = {name for task in tasks for name in _SETTINGS[task]}
     return {
         key: value
         for key, value in cfg.to_dict().items() if key in relevant
@@ -139,8 +142,8 @@ def list_files(node: Any) -> list[str]:
         list[str]: Names of lists and tables, then of folders.
     """
     found: dict[str, None] = {}
-    for key in ('ann_file', 'csv_file', 'json_file', 'npy_file', 'ann_dir',
-                'label_dir', 'true_label_dir'):
+    for key in ('ann_file', 'csv_file', 'json_file', 'npy_file', 'xml_file',
+                'ann_dir', 'label_dir', 'true_label_dir'):
 
         def note(node: Any, key: str = key) -> None:
             if isinstance(node, dict):
@@ -192,6 +195,36 @@ def references(node: Any) -> dict[str, str]:
 
     walk(copy.deepcopy(node), note)
     return found
+
+
+def resolve(text: str, folders: Mapping[str, Path], stage: str) -> str:
+    """Turn a reference into the path that it names.
+
+    Args:
+        text (str): A string of a config.
+        folders (Mapping[str, Path]): Work dirs of the stages so far.
+        stage (str): Name of the stage that has it in its config.
+
+    Returns:
+        str: The path; any other string as it is, and so a reference to
+        another stage, which only a variable that nothing reads can hold.
+
+    Raises:
+        FileNotFoundError: If the stage has no checkpoint yet.
+    """
+    if not text.startswith(PREFIX):
+        return text
+    name, _, rest = text[len(PREFIX):].partition('/')
+    if name not in folders:
+        return text
+    if rest == 'last_checkpoint':
+        checkpoint = last_checkpoint(folders[name])
+        if checkpoint is None:
+            raise FileNotFoundError(
+                f'stage {stage!r} needs a checkpoint of stage {name!r}, but '
+                f'{folders[name]} has none: give that stage a CheckpointHook')
+        return checkpoint
+    return str(folders[name] / rest)
 
 
 def _is_path(key: str, text: str) -> bool:

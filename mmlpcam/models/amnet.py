@@ -16,7 +16,7 @@ from mmlpcam.structures import (ActivationMaps, MapType, find_map_type,
 from mmlpcam.utils import check_no_stage
 from mmlpcam.utils.masks import read_index_mask
 from .map_head import label_vectors
-from .map_inference import rescale
+from .map_inference import scaled_views
 from .map_refiner import MapRefiner
 from .targets import grid_labels
 
@@ -190,15 +190,12 @@ class AMNet(MapRefiner[Tensor], EncoderDecoder):
         for row, seeds in zip(labels, maps):
             row[list(seeds.labels)] = 1
         logits = []
-        for scale in self.test_cfg['scales']:
-            views = rescale(images, scale)
-            if self.test_cfg['flip']:
-                views = torch.cat([views, views.flip(-1)])
+        scales, flip = self.test_cfg['scales'], self.test_cfg['flip']
+        for views in scaled_views(images, scales, flip):
             found = self.decode_head(
                 self.extract_feat(views),
                 labels.repeat(len(views) // len(images), 1))
-            logits.append(
-                flip_average(found) if self.test_cfg['flip'] else found)
+            logits.append(flip_average(found) if flip else found)
         kind = find_map_type(self.map_type)
         refined = []
         for i, (seeds, sample) in enumerate(zip(maps, data_samples)):

@@ -1,6 +1,6 @@
 """From a model and images to maps and masks."""
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -55,16 +55,14 @@ def multi_scale_maps(
     classes = sorted(set().union(*labels))
     size = (images.shape[2], images.shape[3])
     found: dict[str, list[Tensor]] = {name: [] for name in map_types}
-    for scale in settings.scales:
-        scaled = rescale(images, scale)
-        area = (scaled.shape[2], scaled.shape[3])
+    for views in scaled_views(images, settings.scales, settings.flip):
+        area = (views.shape[2], views.shape[3])
         cells = settings.cells(area)
         if not classes:  # nothing to look for
             for of_type in found.values():
                 of_type.append(images.new_zeros(len(images), 0, *cells))
             continue
-        feats = model.extract_feat(
-            torch.cat([scaled, scaled.flip(-1)]) if settings.flip else scaled)
+        feats = model.extract_feat(views)
         for map_type in map_types:
             maps = head.maps(feats, map_type, classes, flip=settings.flip)
             if tuple(maps.shape[-2:]) != cells:
@@ -245,6 +243,24 @@ def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
         return maps.new_zeros(0, *size)
     return F.interpolate(
         maps[None], size=tuple(size), mode='bilinear', align_corners=False)[0]
+
+
+def scaled_views(images: Tensor, scales: Sequence[float],
+                 flip: bool) -> Iterator[Tensor]:
+    """Make what a backbone sees of images.
+
+    Args:
+        images (Tensor): Images (N, 3, H, W).
+        scales (Sequence[float]): Factors of their size.
+        flip (bool): Whether mirror images are wanted.
+
+    Yields:
+        Tensor: The images at each scale; with `flip` 2N, the mirror images
+        behind the images.
+    """
+    for scale in scales:
+        scaled = rescale(images, scale)
+        yield torch.cat([scaled, scaled.flip(-1)]) if flip else scaled
 
 
 def rescale(images: Tensor, scale: float) -> Tensor:

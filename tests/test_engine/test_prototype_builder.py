@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from mmseg.registry import DATASETS, MODELS
 
-from mmlpcam.engine import PrototypeBuilder, draw_images
+from mmlpcam.engine import PrototypeBuilder, bank_report, draw_images
 from mmlpcam.engine import prototype_builder as module
 from mmlpcam.engine.prototype_sampling import ImageView, collect_points
 from mmlpcam.models import find_map_head
@@ -38,7 +38,7 @@ def told(monkeypatch):
     """What is logged, as (level, text)."""
     lines = []
     monkeypatch.setattr(
-        module,
+        bank_report,
         'print_log',
         lambda text, level=logging.INFO, **_: lines.append((level, text)))
     return lines

@@ -64,7 +64,10 @@ def find_download(name: str, source: str) -> Download | None:
         FileNotFoundError: If a package with such names is missing.
         ValueError: If a name of the model zoo is not known.
     """
-    url = _url(name, source)
+    return _download(_url(name, source))
+
+
+def _download(url: str) -> Download | None:
     if not url.startswith(('http://', 'https://')):
         return None
     # as torch.hub.load_state_dict_from_url keeps them
@@ -106,7 +109,7 @@ def _check_source(name: str, source: str) -> None:
                 ': correct the path of the weights, which starts at the '
                 f'current folder {os.getcwd()!r}')
         return
-    download = find_download(name, source)
+    download = _download(url)
     if download is None:
         return  # on a file system of its own
     cached = download.cached
