@@ -1,5 +1,7 @@
 """Whole chains through the command line, as users start them."""
+import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -64,6 +66,7 @@ def run(*arguments, **env):
 @pytest.mark.parametrize('tool', TOOLS)
 def test_help(tool, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', [tool, '--help'])
+    monkeypatch.syspath_prepend(ROOT / 'tools')
     with pytest.raises(SystemExit) as stop:
         runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
     assert stop.value.code == 0
@@ -71,12 +74,21 @@ def test_help(tool, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_benchmark_prints_a_ratio():
-    output = run(ROOT / 'tools/benchmark.py', 'maps', '--repeats', '2',
-                 '--channels', '64')
-    assert 'ratio loop / product: median' in output
-    output = run(ROOT / 'tools/benchmark.py', 'walk', '--grid', '20', '30')
-    assert 'ratio squares / steps: time median' in output
+def test_benchmarks_compare_what_they_time(tmp_path):
+    run(ROOT / 'tools/benchmark.py', 'maps', '--repeats', '2', '--channels',
+        '16', '--json', tmp_path / 'maps.json', '--markdown',
+        tmp_path / 'maps.md')
+    run(ROOT / 'tools/benchmark.py', 'walk', '--grid', '20', '30', '--json',
+        tmp_path / 'walk.json')
+    for name, ways in (('maps', ['loop',
+                                 'product']), ('walk', ['squares', 'steps'])):
+        content = json.loads((tmp_path / f'{name}.json').read_text())
+        comparison, = content['comparisons']
+        assert list(comparison['seconds']) == ways
+        difference = re.search(r'difference of the maps: (\S+)[. ]',
+                               comparison['notes'][0])
+        assert float(difference[1]) < 1e-3
+    assert '| product |' in (tmp_path / 'maps.md').read_text()
 
 
 @pytest.mark.slow
