@@ -17,7 +17,8 @@ from mmlpcam.utils import read_json
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = sorted(
     str(path.relative_to(ROOT / 'tools'))
-    for path in (ROOT / 'tools').rglob('[!_]*.py'))
+    for path in (ROOT / 'tools').rglob('[!_]*.py')
+    if path.parent.name != 'benchmarks')
 ENV = {
     **os.environ, 'PYTHONPATH': str(ROOT),
     'OMP_NUM_THREADS': '1',
