@@ -16,7 +16,8 @@ from torch import nn
 from mmlpcam.datasets import (ImageFinder, ImageLabelSource, Labels,
                               TagEncoder, load_labels)
 from mmlpcam.engine import init_trained_model
-from mmlpcam.models import CAMSegmentor, find_map_head
+from mmlpcam.models import (CAMSegmentor, find_map_head, fold_batch_norm,
+                            without_plans)
 from mmlpcam.structures import find_map_type
 from mmlpcam.utils.masks import write_index_mask
 from mmlpcam.utils.photos import write_picture
@@ -333,8 +334,9 @@ class LPCAMInferencer(BaseInferencer):
             self, group: list[tuple[Prediction, dict]]) -> list[Prediction]:
         """Predict photos of one size; if that fails, one by one."""
         try:
-            samples = self.forward(
-                self.collate_fn([data for _, data in group]))
+            with without_plans():
+                samples = self.forward(
+                    self.collate_fn([data for _, data in group]))
         # one bad photo, or one too large for the device, ends no run
         except (OSError, ValueError, RuntimeError) as error:
             if len(group) == 1:
@@ -362,6 +364,7 @@ class LPCAMInferencer(BaseInferencer):
                              'training has saved')
         if isinstance(model, CAMSegmentor):
             _check_bank(model, path)
+        fold_batch_norm(model)
         return model
 
     def _init_pipeline(self, cfg: Config) -> Compose:

@@ -12,6 +12,7 @@ from .nesting import nested_datasets
 from .parts import PartsDataset
 from .photo_folder import PhotoFolderDataset
 from .pseudo_label_dataset import PseudoLabelDataset
+from .same_size_batches import SameSizeBatchSampler
 from .seg_dataset_wrapper import SegDatasetWrapper, check_files
 from .transforms import LoadPhoto, LoadPseudoLabel, RandomCanvasCrop
 
@@ -21,8 +22,9 @@ __all__ = [
     'ImageLabelSource', 'JSONLabels', 'LabelStudioLabels', 'Labels',
     'LoadPhoto', 'LoadPseudoLabel', 'MMPretrainJSONLabels', 'MaskLabels',
     'NPYLabels', 'PartsDataset', 'PhotoFolderDataset', 'PseudoLabelDataset',
-    'RandomCanvasCrop', 'SegDatasetWrapper', 'TagEncoder', 'VOCXMLLabels',
-    'check_all_labeled', 'check_files', 'check_images', 'check_masks',
-    'check_shared_masks', 'existing_path', 'label_file', 'load_labels',
-    'nested_datasets', 'read_label_json', 'with_image_ids'
+    'RandomCanvasCrop', 'SameSizeBatchSampler', 'SegDatasetWrapper',
+    'TagEncoder', 'VOCXMLLabels', 'check_all_labeled', 'check_files',
+    'check_images', 'check_masks', 'check_shared_masks', 'existing_path',
+    'label_file', 'load_labels', 'nested_datasets', 'read_label_json',
+    'with_image_ids'
 ]

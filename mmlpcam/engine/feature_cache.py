@@ -10,10 +10,11 @@ from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor
 
 from mmlpcam.datasets import SegDatasetWrapper
-from mmlpcam.models import MapSettings, find_prototype_head
-from mmlpcam.models.map_inference import scaled_views, without_padding
+from mmlpcam.models import (MapSettings, fast_inference, find_prototype_head,
+                            multi_scale_maps)
+from mmlpcam.models.map_inference import without_padding
 from mmlpcam.ops import flip_average
-from mmlpcam.structures import ActivationMaps, find_map_type
+from mmlpcam.structures import ActivationMaps
 
 
 class CachedPhoto(NamedTuple):
@@ -100,34 +101,31 @@ def cache_features(model: EncoderDecoder, dataset: SegDatasetWrapper,
         ValueError: If a photo has no image labels or no true mask.
     """
     head = find_prototype_head(model)
-    kind = find_map_type(head.split_map_type)
     cache = FeatureCache(folder)
-    for index in range(len(dataset)):
-        data = model.data_preprocessor(pseudo_collate([dataset[index]]))
-        sample = data['data_samples'][0]
-        if 'img_labels' not in sample or 'gt_sem_seg' not in sample:
-            raise ValueError(
-                f'{sample.img_path} needs image labels and a true mask: the '
-                'dataset of test_dataloader is to be an ImageLabelDataset '
-                'whose pipeline has LoadAnnotations')
-        image = without_padding(data['inputs'], [sample.metainfo])
-        size = tuple(image.shape[-2:])
-        if size != tuple(sample.ori_shape[:2]):
-            raise ValueError(f'{sample.img_path} is resized to {size}: take '
-                             'Resize out of the pipeline of test_dataloader')
-        labels = tuple(sample.img_labels)
-        feats, views, maps = None, [], []
-        for both in scaled_views(image, settings.scales, settings.flip):
-            levels = model.extract_feat(both)
-            local = head.local_features(levels)
-            if feats is None:
-                feats = local[0]
-            views.append((flip_average(local) if settings.flip else local)[0])
-            maps.append(
-                head.maps(levels, kind.name, labels, flip=settings.flip)[0]
-                if labels else local.new_zeros(0, *local.shape[-2:]))
-        cache.add(
-            ActivationMaps.of_kind(kind, labels, maps, size,
-                                   settings.extent(size)), feats, views,
-            sample.gt_sem_seg.data[0])
-        yield cache
+    with fast_inference(model):
+        for index in range(len(dataset)):
+            data = model.data_preprocessor(pseudo_collate([dataset[index]]))
+            sample = data['data_samples'][0]
+            if 'img_labels' not in sample or 'gt_sem_seg' not in sample:
+                raise ValueError(
+                    f'{sample.img_path} needs image labels and a true mask: '
+                    'the dataset of test_dataloader is to be an '
+                    'ImageLabelDataset whose pipeline has LoadAnnotations')
+            image = without_padding(data['inputs'], [sample.metainfo])
+            size = tuple(image.shape[-2:])
+            if size != tuple(sample.ori_shape[:2]):
+                raise ValueError(
+                    f'{sample.img_path} is resized to {size}: take '
+                    'Resize out of the pipeline of test_dataloader')
+            local: list[Tensor] = []
+            maps, = multi_scale_maps(
+                model,
+                image, [tuple(sample.img_labels)], [head.split_map_type],
+                settings,
+                visit=lambda _, feats, local=local: local.append(
+                    head.local_features(feats)))
+            views = [(flip_average(each) if settings.flip else each)[0]
+                     for each in local]
+            cache.add(maps[head.split_map_type], local[0][0], views,
+                      sample.gt_sem_seg.data[0])
+            yield cache

@@ -19,7 +19,7 @@ from mmlpcam.datasets import (PseudoLabelDataset, SegDatasetWrapper,
                               with_image_ids)
 from mmlpcam.evaluation import PseudoLabelWriter, is_labeled, read_manifest
 from mmlpcam.models import (MAP_DEFAULTS, MapSettings, check_bg_thr,
-                            predict_maps)
+                            fast_inference, predict_maps)
 from mmlpcam.utils import on_main_process
 from mmlpcam.utils.names import listed
 from mmlpcam.utils.parallel import track_on_terminal
@@ -48,6 +48,8 @@ class LabelRefresher:
         bg_thr (float | str): Score of the background, in [0, 1], or 'otsu'.
             Defaults to 0.3.
         num_workers (int): Loader processes. Defaults to 2.
+        batch_size (int): Most photos, of equal size, that are labelled
+            together. Defaults to 1.
     """
 
     def __init__(self,
@@ -55,10 +57,12 @@ class LabelRefresher:
                  *,
                  map_type: str = 'lpcam',
                  bg_thr: float | str = 0.3,
-                 num_workers: int = 2) -> None:
+                 num_workers: int = 2,
+                 batch_size: int = 1) -> None:
         check_bg_thr(bg_thr, '`bg_thr` of the labels')
         self.dataset = dataset
         self.num_workers = num_workers
+        self.batch_size = batch_size
         self.map_cfg = dict(MAP_DEFAULTS, map_type=map_type, bg_thr=bg_thr)
         self.label_dir: Path | None = None
         self._dataset: SegDatasetWrapper | None = None
@@ -161,20 +165,22 @@ class LabelRefresher:
                 maps=[settings._asdict()]), self._dataset.image_ids)
         loader = Runner.build_dataloader(
             dict(
-                batch_size=1,
+                batch_size=self.batch_size,
+                batch_sampler=dict(type='SameSizeBatchSampler'),
                 num_workers=self.num_workers,
                 sampler=dict(type='DefaultSampler', shuffle=False),
                 dataset=self._dataset))
         was_training = model.training
         model.eval()
         try:
-            for batch in track_on_terminal((loader, len(loader)),
-                                           'pseudo labels'):
-                data = model.data_preprocessor(batch)
-                samples = predict_maps(model, data['inputs'],
-                                       data['data_samples'], self.map_cfg,
-                                       settings)
-                evaluator.process(data_samples=samples, data_batch=batch)
+            with fast_inference(model):
+                for batch in track_on_terminal((loader, len(loader)),
+                                               'pseudo labels'):
+                    data = model.data_preprocessor(batch)
+                    samples = predict_maps(model, data['inputs'],
+                                           data['data_samples'], self.map_cfg,
+                                           settings)
+                    evaluator.process(data_samples=samples, data_batch=batch)
         finally:
             model.train(was_training)
         evaluator.evaluate(len(self._dataset))

@@ -11,7 +11,8 @@ from torch.utils.data import Subset
 
 from mmlpcam.datasets import SegDatasetWrapper, with_image_ids
 from mmlpcam.models import (MapHead, MapSettings, PrototypeHead,
-                            find_prototype_head, multi_scale_maps)
+                            fast_inference, find_prototype_head,
+                            multi_scale_maps)
 from mmlpcam.models.map_inference import without_padding
 from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
                          select_context_prototypes)
@@ -74,6 +75,8 @@ class PrototypeBuilder:
         max_iters (int): Cap on the rounds. Defaults to 300.
         seed (int): Seed of all draws. Defaults to 0.
         num_workers (int): Loader processes. Defaults to 2.
+        batch_size (int): Most photos, of equal size, whose features are made
+            together. Defaults to 1.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -99,7 +102,8 @@ class PrototypeBuilder:
                  tol: float = 5.,
                  max_iters: int = 300,
                  seed: int = 0,
-                 num_workers: int = 2) -> None:
+                 num_workers: int = 2,
+                 batch_size: int = 1) -> None:
         for name, value in (('fg_thr', fg_thr), ('mu_f', mu_f), ('mu_b', mu_b),
                             ('mu_b_low', mu_b_low)):
             if not 0 <= value <= 1:
@@ -116,6 +120,7 @@ class PrototypeBuilder:
                              f'{init!r}')
         at_least_one = dict(
             max_iters=max_iters,
+            batch_size=batch_size,
             num_seeds=num_seeds,
             images_per_class=images_per_class,
             max_features_per_class=max_features_per_class)
@@ -149,6 +154,7 @@ class PrototypeBuilder:
         self.max_iters = max_iters
         self.seed = seed
         self.num_workers = num_workers
+        self.batch_size = batch_size
 
     def prepare(self) -> SegDatasetWrapper:
         """Build the dataset, and meet bad input before it costs time.
@@ -243,8 +249,9 @@ class PrototypeBuilder:
             ]
             repeats = self.draw(head, labels)
             used = sorted({image for images in repeats for image in images})
-            points = self.collect(
-                self._views(model, head, dataset, used), repeats)
+            with fast_inference(model):
+                points = self.collect(
+                    self._views(model, head, dataset, used), repeats)
             # features may come in half precision, centres must not
             device = head.bank.class_direction.device
             with torch.autocast(device.type, enabled=False):
@@ -302,7 +309,8 @@ class PrototypeBuilder:
                used: Sequence[int]) -> Iterator[ImageView]:
         loader = Runner.build_dataloader(
             dict(
-                batch_size=1,
+                batch_size=self.batch_size,
+                batch_sampler=dict(type='SameSizeBatchSampler'),
                 num_workers=self.num_workers,
                 sampler=dict(
                     type='DefaultSampler', shuffle=False, round_up=False),
@@ -311,13 +319,25 @@ class PrototypeBuilder:
         for batch in track_on_terminal((loader, len(loader)),
                                        'features of photos'):
             data = model.data_preprocessor(batch)
-            sample = data['data_samples'][0]
-            inputs = without_padding(data['inputs'], [sample.metainfo])
-            local = head.local_features(model.extract_feat(inputs))[0]
-            maps = multi_scale_maps(model, inputs, [sample.img_labels], [kind],
-                                    settings)[0][kind]
-            yield ImageView(sample.sample_idx, sample.img_labels, local,
-                            maps.full())
+            samples = data['data_samples']
+            inputs = without_padding(data['inputs'],
+                                     [sample.metainfo for sample in samples])
+            labels = [sample.img_labels for sample in samples]
+            local: list[Tensor] = []
+
+            def keep(scale: float,
+                     feats: Sequence[Tensor],
+                     local: list[Tensor] = local) -> None:
+                if scale == 1 and not local:
+                    local.append(head.local_features(feats))
+
+            maps = multi_scale_maps(
+                model, inputs, labels, [kind], settings, visit=keep)
+            if not local:
+                keep(1, model.extract_feat(inputs))
+            for sample, each, of_image in zip(samples, local[0], maps):
+                yield ImageView(sample.sample_idx, sample.img_labels, each,
+                                of_image[kind].full())
 
     def fill(self,
              head: PrototypeHead,

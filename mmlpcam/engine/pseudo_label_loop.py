@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Subset
 
 from mmlpcam.datasets import with_image_ids
 from mmlpcam.evaluation import PseudoLabelWriter
-from mmlpcam.models import prediction_settings
+from mmlpcam.models import fast_inference, prediction_settings
 from mmlpcam.utils import on_main_process
 from mmlpcam.utils.names import listed
 
@@ -81,7 +81,9 @@ class PseudoLabelLoop(TestLoop):
             logger='current',
             level=logging.INFO)
         self.dataloader = self._build_dataloader(to_make)
-        metrics = super().run()
+        model.eval()
+        with fast_inference(model):
+            metrics = super().run()
         check_written(writer)
         return metrics
 

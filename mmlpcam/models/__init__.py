@@ -5,6 +5,7 @@ from .cam_head import CAMHead
 from .cam_segmentor import CAMSegmentor
 from .crf_labelers import CRFLabeler, IRLabeler, PSALabeler
 from .crf_tta import CRFTTAModel
+from .fast_inference import fast_inference, fold_batch_norm, without_plans
 from .frozen_backbone import FrozenBackbone
 from .hf_backbone import HFBackbone
 from .irnet import EdgeHead, IRNet, StemResNet
@@ -37,7 +38,8 @@ __all__ = [
     'PixelAdaptiveRefiner', 'PointwiseNeck', 'PretrainedInit', 'PrototypeBank',
     'PrototypeHead', 'ReCAMHead', 'SaliencyRefiner', 'StemResNet',
     'StoredMaps', 'TrainingFree', 'check_bg_thr', 'classify_images',
-    'find_map_head', 'find_prototype_head', 'image_labels', 'label_vectors',
-    'multi_scale_maps', 'predict_maps', 'prediction_settings',
-    'set_map_prediction'
+    'fast_inference', 'find_map_head', 'find_prototype_head',
+    'fold_batch_norm', 'image_labels', 'label_vectors', 'multi_scale_maps',
+    'predict_maps', 'prediction_settings', 'set_map_prediction',
+    'without_plans'
 ]

@@ -191,7 +191,7 @@ class AMNet(MapRefiner[Tensor], EncoderDecoder):
             row[list(seeds.labels)] = 1
         logits = []
         scales, flip = self.test_cfg['scales'], self.test_cfg['flip']
-        for views in scaled_views(images, scales, flip):
+        for _, views in scaled_views(images, scales, flip):
             found = self.decode_head(
                 self.extract_feat(views),
                 labels.repeat(len(views) // len(images), 1))

@@ -1,6 +1,6 @@
 """From a model and images to maps and masks."""
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -22,11 +22,12 @@ MAP_DEFAULTS = dict(
 
 @torch.no_grad()
 def multi_scale_maps(
-        model: EncoderDecoder,
-        images: Tensor,
-        labels: Sequence[Sequence[int]],
-        map_types: Sequence[str],
-        settings: MapSettings | None = None
+    model: EncoderDecoder,
+    images: Tensor,
+    labels: Sequence[Sequence[int]],
+    map_types: Sequence[str],
+    settings: MapSettings | None = None,
+    visit: Callable[[float, Sequence[Tensor]], None] | None = None
 ) -> list[dict[str, ActivationMaps]]:
     """Compute maps over scales and mirror images.
 
@@ -39,6 +40,10 @@ def multi_scale_maps(
         map_types (Sequence[str]): Of those of the head.
         settings (MapSettings, optional): Scales and the like. Defaults to
             None: those of the head.
+        visit (Callable, optional): Called with each scale and its multi-level
+            features, those of the mirror images behind those of the images.
+            Defaults to None: features are made only where there is a class to
+            map.
 
     Returns:
         list[dict[str, ActivationMaps]]: For each image, its maps of each map
@@ -55,14 +60,17 @@ def multi_scale_maps(
     classes = sorted(set().union(*labels))
     size = (images.shape[2], images.shape[3])
     found: dict[str, list[Tensor]] = {name: [] for name in map_types}
-    for views in scaled_views(images, settings.scales, settings.flip):
+    for scale, views in scaled_views(images, settings.scales, settings.flip):
         area = (views.shape[2], views.shape[3])
         cells = settings.cells(area)
+        if classes or visit:
+            feats = model.extract_feat(views)
+        if visit:
+            visit(scale, feats)
         if not classes:  # nothing to look for
             for of_type in found.values():
                 of_type.append(images.new_zeros(len(images), 0, *cells))
             continue
-        feats = model.extract_feat(views)
         for map_type in map_types:
             maps = head.maps(feats, map_type, classes, flip=settings.flip)
             if tuple(maps.shape[-2:]) != cells:
@@ -246,7 +254,7 @@ def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def scaled_views(images: Tensor, scales: Sequence[float],
-                 flip: bool) -> Iterator[Tensor]:
+                 flip: bool) -> Iterator[tuple[float, Tensor]]:
     """Make what a backbone sees of images.
 
     Args:
@@ -255,12 +263,12 @@ def scaled_views(images: Tensor, scales: Sequence[float],
         flip (bool): Whether mirror images are wanted.
 
     Yields:
-        Tensor: The images at each scale; with `flip` 2N, the mirror images
-        behind the images.
+        tuple[float, Tensor]: Each scale and the images at it; with `flip`
+        2N, the mirror images behind the images.
     """
     for scale in scales:
         scaled = rescale(images, scale)
-        yield torch.cat([scaled, scaled.flip(-1)]) if flip else scaled
+        yield scale, (torch.cat([scaled, scaled.flip(-1)]) if flip else scaled)
 
 
 def rescale(images: Tensor, scale: float) -> Tensor:

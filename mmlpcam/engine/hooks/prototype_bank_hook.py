@@ -86,7 +86,9 @@ class PrototypeBankHook(Hook):
         self.builder = PrototypeBuilder(dataset, **builder)
         self._last_checkpoint: str | None = None
         self.refresher = None if labels is None else LabelRefresher(
-            **labels, num_workers=self.builder.num_workers)
+            **labels,
+            num_workers=self.builder.num_workers,
+            batch_size=self.builder.batch_size)
 
     def before_train(self, runner: Runner) -> None:
         """Fail before the training rather than after it.
