@@ -2,18 +2,26 @@
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.dist import barrier, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmseg.registry import METRICS
 
+from mmlpcam.structures import ActivationMaps
 from mmlpcam.utils import check_writable, is_whole, read_json, write_json
 from mmlpcam.utils.masks import write_index_mask
 from mmlpcam.utils.names import check_inside
+
+# images whose files wait: what memory they take is bounded
+_MAX_PENDING = 32
 
 
 @METRICS.register_module()
@@ -39,12 +47,16 @@ class PseudoLabelWriter(BaseMetric):
         extra_map_types (Sequence[str]): Further map types to write, of those
             that the model predicts (``extra_map_types`` of its ``test_cfg``).
             Defaults to ().
+        num_writers (int): Threads that write while a model on a GPU goes on.
+            Defaults to 0: files are written at once, as is best where the
+            model needs all cores.
         collect_device (str): 'cpu' or 'gpu'. Defaults to 'cpu'.
         prefix (str, optional): Prefix of the metric names. Defaults to None.
 
     Raises:
         PermissionError: If the folder cannot be written to.
-        ValueError: If there are `extra_map_types` without `save_maps`.
+        ValueError: If there are `extra_map_types` without `save_maps`, or
+            `num_writers` is below 0.
     """
     default_prefix = 'labels'
 
@@ -52,17 +64,24 @@ class PseudoLabelWriter(BaseMetric):
                  out_dir: str,
                  save_maps: bool = False,
                  extra_map_types: Sequence[str] = (),
+                 num_writers: int = 0,
                  collect_device: str = 'cpu',
                  prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         if extra_map_types and not save_maps:
             raise ValueError('`extra_map_types` are written beside those of '
                              'the mask: set save_maps=True')
+        if num_writers < 0:
+            raise ValueError('`num_writers` must be at least 0, but is '
+                             f'{num_writers}')
+        self.num_writers = num_writers
         self.out_dir = Path(out_dir)
         self.save_maps = save_maps
         self.extra_map_types = tuple(extra_map_types)
         self.settings: dict = {}
         self.image_ids: list[str] = []
+        self._writers: ThreadPoolExecutor | None = None
+        self._pending: deque[Future] = deque()
         check_writable(self.out_dir)
 
     @property
@@ -152,11 +171,33 @@ class PseudoLabelWriter(BaseMetric):
                     raise KeyError(f'the model predicts no {name!r} maps: add '
                                    'them to model.test_cfg.extra_map_types')
                 maps.append(sample['extra_maps'][name])
-            for each, map_file in zip(maps, map_files):
-                each.save(map_file)
             mask = sample['pred_sem_seg']['data'][0].cpu().numpy()
-            write_index_mask(mask_file, mask, self.dataset_meta['palette'])
+            write = partial(self._write, mask_file, mask,
+                            [each.cpu() for each in maps], map_files)
+            if self.num_writers:
+                self._write_later(write)
+            else:
+                write()
             self.results.append(image_id)
+
+    def evaluate(self, size: int) -> dict:
+        """Wait until all is written, and complete the manifest.
+
+        Args:
+            size (int): Length of the dataset.
+
+        Returns:
+            dict: Of :meth:`compute_metrics`, with the prefix.
+
+        Raises:
+            OSError: If a file could not be written.
+        """
+        if self._writers is not None:
+            with self._writers:  # its threads end, before others are forked
+                while self._pending:
+                    self._pending.popleft().result()
+            self._writers = None
+        return super().evaluate(size)
 
     def compute_metrics(self, results: list) -> dict[str, int]:
         """Complete the manifest, if all labels are there indeed.
@@ -174,6 +215,22 @@ class PseudoLabelWriter(BaseMetric):
             logger='current',
             level=logging.INFO)
         return dict(written=len(set(results)))
+
+    def _write(self, mask_file: Path, mask: np.ndarray,
+               maps: list[ActivationMaps], map_files: list[Path]) -> None:
+        for each, map_file in zip(maps, map_files):
+            each.save(map_file)
+        write_index_mask(mask_file, mask, self.dataset_meta['palette'])
+
+    def _write_later(self, write: Callable[[], None]) -> None:
+        """Write the files of an image while the model goes on."""
+        if self._writers is None:
+            self._writers = ThreadPoolExecutor(self.num_writers)
+        self._pending.append(self._writers.submit(write))
+        while len(
+                self._pending) > _MAX_PENDING or (self._pending
+                                                  and self._pending[0].done()):
+            self._pending.popleft().result()
 
     def _write_manifest(self, complete: bool) -> None:
         masks = self.out_dir / 'masks'

@@ -54,6 +54,7 @@ def fold_batch_norm(model: nn.Module) -> None:
     parts = _parts(model)
     if not parts:
         return
+    assert isinstance(model, EncoderDecoder)
     weight = next(model.parameters())
     noise = torch.rand(
         1,

@@ -225,14 +225,15 @@ def set_map_prediction(sample: SegDataSample, maps: dict[str, ActivationMaps],
 
 def _mask(maps: Tensor, labels: Sequence[int], bg_thr: float) -> Tensor:
     """Mask (H, W), int64, of maps (n, H, W)."""
-    values = torch.tensor([0, *(label + 1 for label in labels)],
-                          device=maps.device)
-    planes = torch.cat([torch.full_like(maps[:1], bg_thr), maps
-                        ]) if len(maps) else maps.new_zeros(
-                            1, *maps.shape[1:])
-    # the first maximum wins: the background, then the lower class
-    order = values.argsort()
-    return values[order][planes[order].argmax(0)]
+    best = maps.new_full(maps.shape[1:], bg_thr)
+    mask = torch.zeros_like(best, dtype=torch.int64)
+    # the first maximum wins: the background, then the lower class. There are
+    # few classes, and argmax over planes is slow on the CPU
+    for label, scores in sorted(zip(labels, maps), key=lambda item: item[0]):
+        better = scores > best
+        mask = torch.where(better, label + 1, mask)
+        best = torch.where(better, scores, best)
+    return mask
 
 
 def without_padding(inputs: Tensor, metas: list[dict]) -> Tensor:

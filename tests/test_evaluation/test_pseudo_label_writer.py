@@ -203,6 +203,35 @@ def test_failure_leaves_no_half_mask(tmp_path, monkeypatch):
     assert (tmp_path / 'masks' / 'a.png').read_bytes() == before
 
 
+def test_threads_write_the_same_files(tmp_path):
+    contents = []
+    for number in (0, 3):
+        folder = tmp_path / str(number)
+        made = writer(folder, save_maps=True, num_writers=number)
+        made.open(SETTINGS)
+        for i in range(50):
+            made.process(None, [sample(f'{i}', MASK, seed=i)])
+        assert made.evaluate(50) == {'labels/written': 50}
+        contents.append(
+            {name: (folder / name).read_bytes()
+             for name in files(folder)})
+    assert len(contents[0]) == 101
+    assert contents[0] == contents[1]
+
+
+def test_a_thread_that_fails_fails_the_run(tmp_path, monkeypatch):
+    made = writer(tmp_path, num_writers=2)
+
+    def full(self, path, *args, **kwargs):
+        raise OSError('No space left on device')
+
+    monkeypatch.setattr(Image.Image, 'save', full)
+    with pytest.raises(OSError, match='No space'):
+        made.process(None, [sample('a', MASK)])
+        made.evaluate(1)
+    assert files(tmp_path) == []
+
+
 # --- manifest -------------------------------------------------------------
 
 

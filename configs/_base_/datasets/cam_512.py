@@ -22,4 +22,9 @@ train_dataloader = dict(
             dict(type='PackSegInputs')
         ])))
 test_dataloader = dict(num_workers=4)
-label_dataloader = dict(num_workers=4)
+# photos of one size together; files are written while the GPU goes on
+label_dataloader = dict(
+    batch_size=8,
+    batch_sampler=dict(type='SameSizeBatchSampler'),
+    num_workers=4)
+label_evaluator = dict(num_writers=4)
