@@ -8,10 +8,11 @@ import json
 from pathlib import Path
 
 import torch
-from benchmarks import labels, maps, walk
+from benchmarks import imports, labels, maps, processes, walk
 from benchmarks.common import as_dict, machine
 
-SUBJECTS = dict(labels=labels, maps=maps, walk=walk)
+SUBJECTS = dict(
+    imports=imports, labels=labels, maps=maps, processes=processes, walk=walk)
 
 
 def parse_args() -> argparse.Namespace:

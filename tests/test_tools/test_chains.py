@@ -93,6 +93,23 @@ def test_benchmarks_compare_what_they_time(tmp_path):
 
 
 @pytest.mark.slow
+def test_benchmark_of_labels_agrees_with_the_plain_loop(tmp_path):
+    small = ('--config', ROOT / 'configs/lpcam/cam_r18_parts.py',
+             '--num-photos', '4', '--repeats', '1', '--json',
+             tmp_path / 'found.json')
+    run(ROOT / 'tools/benchmark.py', 'labels', '--batch-size', '2', *small)
+    comparison, = json.loads(
+        (tmp_path / 'found.json').read_text())['comparisons']
+    assert list(comparison['seconds']) == ['plain loop', 'CAM', 'LPCAM']
+    agreement = re.search(r'plain loop: (\S+) %', comparison['notes'][0])
+    assert float(agreement[1]) > 99.5
+    run(ROOT / 'tools/benchmark.py', 'processes', *small)
+    comparison, = json.loads(
+        (tmp_path / 'found.json').read_text())['comparisons']
+    assert all(0 < times[0] for times in comparison['seconds'].values())
+
+
+@pytest.mark.slow
 def test_killed_chain_carries_on(parts, tmp_path):
     """SIGKILL at several moments; then the same command to the end."""
     command = [

@@ -49,9 +49,9 @@ def run(args: argparse.Namespace) -> list[Comparison]:
 
 
 def _compare(args: argparse.Namespace, folder: Path) -> Comparison:
-    photos = _copy_photos(args, folder / 'photos')
+    photos = copy_photos(args, folder / 'photos')
     runners = {
-        kind: _runner(args, folder, kind, photos)
+        kind: label_runner(args, folder, kind, photos)
         for kind in ('cam', 'lpcam')
     }
     model = runners['lpcam'].model
@@ -86,8 +86,19 @@ def _compare(args: argparse.Namespace, folder: Path) -> Comparison:
         ])
 
 
-def _copy_photos(args: argparse.Namespace, folder: Path) -> list[Path]:
-    """Put photos into a folder of their own."""
+def copy_photos(args: argparse.Namespace, folder: Path) -> list[Path]:
+    """Put photos into a folder of their own.
+
+    Args:
+        args (argparse.Namespace): Arguments of the subject.
+        folder (Path): Folder to make.
+
+    Returns:
+        list[Path]: The photos.
+
+    Raises:
+        FileNotFoundError: If there are none.
+    """
     folder.mkdir()
     if args.photos:
         found = sorted(args.photos.glob('*.jpg'))[:args.num_photos]
@@ -111,9 +122,19 @@ def _classes(number: int) -> list[int]:
     return list(range(min(2, number)))
 
 
-def _runner(args: argparse.Namespace, folder: Path, kind: str,
-            photos: list[Path]) -> Runner:
-    """Build the label stage of a classifier, which maps one kind."""
+def label_runner(args: argparse.Namespace, folder: Path, kind: str,
+                 photos: list[Path]) -> Runner:
+    """Build the label stage of a classifier.
+
+    Args:
+        args (argparse.Namespace): Arguments of the subject.
+        folder (Path): Existing folder for lists and results.
+        kind (str): Map type.
+        photos (list[Path]): Photos, in one folder.
+
+    Returns:
+        Runner: A runner whose test loop writes ``folder/kind/labels``.
+    """
     cfg = Config.fromfile(args.config)
     names = ['background'] + [
         f'class {i}' for i in range(1, cfg.model.decode_head.num_classes)
