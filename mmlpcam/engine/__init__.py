@@ -7,7 +7,7 @@ from .dataset_checks import build_scored_dataset, check_datasets
 from .distributed import init_distributed
 from .feature_cache import CachedPhoto, FeatureCache, cache_features
 from .hooks import (ChannelsLastHook, CheckpointHook, IterSeedHook,
-                    PrototypeBankHook)
+                    NewSizesHook, PrototypeBankHook)
 from .image_label_loop import ImageLabelLoop
 from .label_refresher import LabelRefresher
 from .lock import run_lock
@@ -22,7 +22,7 @@ from .staged_runner import StagedRunner
 __all__ = [
     'BankVariant', 'CPUAmpOptimWrapper', 'CachedPhoto', 'ChannelsLastHook',
     'CheckpointHook', 'FeatureCache', 'ImageLabelLoop', 'IterSeedHook',
-    'LabelRefresher', 'PrototypeBankHook', 'PrototypeBuilder',
+    'LabelRefresher', 'NewSizesHook', 'PrototypeBankHook', 'PrototypeBuilder',
     'PseudoLabelLoop', 'QuietRunner', 'Run', 'Stage', 'StagedRunner',
     'build_scored_dataset', 'cache_features', 'check_datasets',
     'check_weights', 'draw_images', 'drop_training', 'has_amp', 'init_amp',

@@ -23,14 +23,12 @@ from mmlpcam.engine import drop_training
 from mmlpcam.utils import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
+SEGMENTORS = ('deeplabv2', 'deeplabv3', 'deeplabv3plus', 'segformer',
+              'upernet')
 CHAINS = sorted(
-    path for dataset in ('voc', 'coco')
-    for path in (ROOT / 'configs').glob(f'*/*_{dataset}*.py')
-    if not path.stem.startswith(('cam_', 'irn_', 'ir-labels_'))
-    # other names of the same
-    and not path.stem.endswith(('321', '512')) and 'mini' not in path.stem
-    # one run, no chain
-    and 'joint' not in path.stem)
+    path for dataset in ('voc', 'coco') for name in SEGMENTORS
+    for path in (ROOT / 'configs').glob(f'*/{name}_{dataset}*.py')
+    if not any(part in path.stem for part in ('animals', 'mini', 'joint')))
 JOINT = sorted((ROOT / 'configs/lpcam').glob('*_voc_joint.py'))
 NUM_TRAIN = 4
 IMAGES = PartsSettings(num_train=NUM_TRAIN, num_val=2, size=(64, 64))

@@ -6,6 +6,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
 
+from mmlpcam.engine import NewSizesHook
 from mmlpcam.models import fast_inference, fold_batch_norm, without_plans
 
 init_default_scope('mmseg')
@@ -99,3 +100,13 @@ def test_a_model_without_backbone_stays_as_it_is():
     model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)).eval()
     with fast_inference(model):
         assert batch_norms(model) == 1
+
+
+def test_validation_and_test_do_without_plans():
+    hook = NewSizesHook()
+    for name in ('val', 'test'):
+        for _ in range(2):
+            getattr(hook, f'before_{name}')(None)
+            assert not torch.backends.cudnn.enabled
+            getattr(hook, f'after_{name}')(None)
+            assert torch.backends.cudnn.enabled

@@ -9,6 +9,7 @@ fast_head = dict(custom_keys=dict(decode_head=dict(lr_mult=10)))
 warmup = dict(type='LinearLR', start_factor=0.05, by_epoch=False, end=20)
 train_cfg = dict(type='EpochBasedTrainLoop')
 default_hooks = dict(
+    new_sizes=dict(type='NewSizesHook'),
     logger=dict(type='LoggerHook', interval=20),
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
     visualization=dict(type='SegVisualizationHook'))

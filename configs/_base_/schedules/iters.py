@@ -9,6 +9,7 @@ param_scheduler = [
 train_cfg = dict(type='IterBasedTrainLoop')
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
+    new_sizes=dict(type='NewSizesHook'),
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     checkpoint=dict(
         type='CheckpointHook', by_epoch=False, interval=2000,

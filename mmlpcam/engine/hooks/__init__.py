@@ -2,8 +2,10 @@
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_hook import CheckpointHook
 from .iter_seed_hook import IterSeedHook
+from .new_sizes_hook import NewSizesHook
 from .prototype_bank_hook import PrototypeBankHook
 
 __all__ = [
-    'ChannelsLastHook', 'CheckpointHook', 'IterSeedHook', 'PrototypeBankHook'
+    'ChannelsLastHook', 'CheckpointHook', 'IterSeedHook', 'NewSizesHook',
+    'PrototypeBankHook'
 ]
