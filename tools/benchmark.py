@@ -8,11 +8,16 @@ import json
 from pathlib import Path
 
 import torch
-from benchmarks import imports, labels, maps, processes, walk
+from benchmarks import imports, labels, maps, processes, prototypes, walk
 from benchmarks.common import as_dict, machine
 
 SUBJECTS = dict(
-    imports=imports, labels=labels, maps=maps, processes=processes, walk=walk)
+    imports=imports,
+    labels=labels,
+    maps=maps,
+    processes=processes,
+    prototypes=prototypes,
+    walk=walk)
 
 
 def parse_args() -> argparse.Namespace:

@@ -1,5 +1,5 @@
 """From images and a classifier to a prototype bank."""
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from mmengine.dist import all_reduce, broadcast, get_world_size
@@ -7,20 +7,18 @@ from mmengine.runner import Runner
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import DATASETS
 from torch import Tensor
-from torch.utils.data import Subset
+from torch.utils.data import DataLoader, Subset
 
 from mmlpcam.datasets import SegDatasetWrapper, with_image_ids
 from mmlpcam.models import (MapHead, MapSettings, PrototypeHead,
-                            fast_inference, find_prototype_head,
-                            multi_scale_maps)
-from mmlpcam.models.map_inference import without_padding
+                            fast_inference, find_prototype_head)
 from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
                          select_context_prototypes)
 from mmlpcam.utils.parallel import track_on_terminal
 from .bank_report import ClassCounts, log_bank
 from .prototype_sampling import (MAX_REPEATS, ImageView, Points,
-                                 collect_points, draw_images, share_features,
-                                 whiten_points)
+                                 collect_points, draw_images, image_views,
+                                 share_features, whiten_points)
 
 
 class PrototypeBuilder:
@@ -250,8 +248,9 @@ class PrototypeBuilder:
             repeats = self.draw(head, labels)
             used = sorted({image for images in repeats for image in images})
             with fast_inference(model):
-                points = self.collect(
-                    self._views(model, head, dataset, used), repeats)
+                views = image_views(model, self.loader(dataset, used),
+                                    self.map_settings(head))
+                points = self.collect(views, repeats)
             # features may come in half precision, centres must not
             device = head.bank.class_direction.device
             with torch.autocast(device.type, enabled=False):
@@ -304,10 +303,18 @@ class PrototypeBuilder:
             soft=self.soft,
             seed=self.seed)
 
-    def _views(self, model: EncoderDecoder, head: PrototypeHead,
-               dataset: SegDatasetWrapper,
-               used: Sequence[int]) -> Iterator[ImageView]:
-        loader = Runner.build_dataloader(
+    def loader(self, dataset: SegDatasetWrapper,
+               used: Sequence[int]) -> DataLoader:
+        """Build the loader of the share of this rank.
+
+        Args:
+            dataset (SegDatasetWrapper): Of :meth:`prepare`.
+            used (Sequence[int]): Indices of the images of all ranks.
+
+        Returns:
+            DataLoader: Its batches hold images of equal size.
+        """
+        return Runner.build_dataloader(
             dict(
                 batch_size=self.batch_size,
                 batch_sampler=dict(type='SameSizeBatchSampler'),
@@ -315,29 +322,6 @@ class PrototypeBuilder:
                 sampler=dict(
                     type='DefaultSampler', shuffle=False, round_up=False),
                 dataset=Subset(dataset, used)))
-        kind, settings = head.split_map_type, self.map_settings(head)
-        for batch in track_on_terminal((loader, len(loader)),
-                                       'features of photos'):
-            data = model.data_preprocessor(batch)
-            samples = data['data_samples']
-            inputs = without_padding(data['inputs'],
-                                     [sample.metainfo for sample in samples])
-            labels = [sample.img_labels for sample in samples]
-            local: list[Tensor] = []
-
-            def keep(scale: float,
-                     feats: Sequence[Tensor],
-                     local: list[Tensor] = local) -> None:
-                if scale == 1 and not local:
-                    local.append(head.local_features(feats))
-
-            maps = multi_scale_maps(
-                model, inputs, labels, [kind], settings, visit=keep)
-            if not local:
-                keep(1, model.extract_feat(inputs))
-            for sample, each, of_image in zip(samples, local[0], maps):
-                yield ImageView(sample.sample_idx, sample.img_labels, each,
-                                of_image[kind].full())
 
     def fill(self,
              head: PrototypeHead,

@@ -1,16 +1,21 @@
 """Which images, and which of their features, prototypes are made of."""
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from mmengine.dist import all_reduce
+from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor
+from torch.utils.data import DataLoader
 
-from mmlpcam.models import PrototypeBank
+from mmlpcam.models import (MapSettings, PrototypeBank, find_prototype_head,
+                            multi_scale_maps)
+from mmlpcam.models.map_inference import without_padding
 from mmlpcam.ops import (feature_moments, fit_whitening, sample_map,
                          split_features, whiten)
+from mmlpcam.utils.parallel import track_on_terminal
 
 _SIDES = ('class', 'context')
 
@@ -60,6 +65,49 @@ class Points(NamedTuple):
         return cls(
             torch.zeros(0, channels), torch.zeros(0, dtype=torch.int64),
             torch.zeros(0))
+
+
+@torch.no_grad()
+def image_views(model: EncoderDecoder, loader: DataLoader,
+                settings: MapSettings) -> Iterator[ImageView]:
+    """Compute features and maps of images, in one pass over the scales.
+
+    Args:
+        model (EncoderDecoder): Model with a
+            :class:`~mmlpcam.models.PrototypeHead`, in evaluation mode.
+        loader (DataLoader): Batches of images of equal size, with image
+            labels.
+        settings (MapSettings): How the maps are made.
+
+    Yields:
+        ImageView: An image.
+    """
+    head = find_prototype_head(model)
+    kind = head.split_map_type
+    for batch in track_on_terminal((loader, len(loader)),
+                                   'features of photos'):
+        data = model.data_preprocessor(batch)
+        samples = data['data_samples']
+        images = without_padding(data['inputs'],
+                                 [sample.metainfo for sample in samples])
+        local: list[Tensor] = []
+
+        def keep(scale: float,
+                 feats: Sequence[Tensor],
+                 local: list[Tensor] = local) -> None:
+            if scale == 1 and not local:
+                local.append(head.local_features(feats))
+
+        maps = multi_scale_maps(
+            model,
+            images, [sample.img_labels for sample in samples], [kind],
+            settings,
+            visit=keep)
+        if not local:  # of none of the scales
+            keep(1, model.extract_feat(images))
+        for sample, feats, of_image in zip(samples, local[0], maps):
+            yield ImageView(sample.sample_idx, sample.img_labels, feats,
+                            of_image[kind].full())
 
 
 def collect_points(views: Iterable[ImageView],

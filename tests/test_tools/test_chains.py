@@ -103,6 +103,11 @@ def test_benchmark_of_labels_agrees_with_the_plain_loop(tmp_path):
     assert list(comparison['seconds']) == ['plain loop', 'CAM', 'LPCAM']
     agreement = re.search(r'plain loop: (\S+) %', comparison['notes'][0])
     assert float(agreement[1]) > 99.5
+    run(ROOT / 'tools/benchmark.py', 'prototypes', *small)
+    comparison, = json.loads(
+        (tmp_path / 'found.json').read_text())['comparisons']
+    number, moved = map(int, re.findall(r'\d+', comparison['notes'][0]))
+    assert 0 <= moved < number / 1000
     run(ROOT / 'tools/benchmark.py', 'processes', *small)
     comparison, = json.loads(
         (tmp_path / 'found.json').read_text())['comparisons']

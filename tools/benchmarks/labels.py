@@ -117,8 +117,15 @@ def copy_photos(args: argparse.Namespace, folder: Path) -> list[Path]:
     return sorted(folder.glob('*.jpg'))
 
 
-def _classes(number: int) -> list[int]:
-    """Two classes for each photo; more than most have."""
+def present_classes(number: int) -> list[int]:
+    """Return two classes for each photo, more than most have.
+
+    Args:
+        number (int): Number of classes.
+
+    Returns:
+        list[int]: 0-based foreground classes.
+    """
     return list(range(min(2, number)))
 
 
@@ -141,10 +148,10 @@ def label_runner(args: argparse.Namespace, folder: Path, kind: str,
     ]
     (folder / 'photos.txt').write_text('\n'.join(p.stem for p in photos))
     (folder / 'tags.csv').write_text('\n'.join([
-        'photo;tags',
-        *(f'{path.stem};' + ','.join(names[1 + label]
-                                     for label in _classes(len(names) - 1))
-          for path in photos)
+        'photo;tags', *(f'{path.stem};' +
+                        ','.join(names[1 + label]
+                                 for label in present_classes(len(names) - 1))
+                        for path in photos)
     ]))
     dataset = dict(
         type='ImageLabelDataset',
@@ -187,7 +194,10 @@ def label_runner(args: argparse.Namespace, folder: Path, kind: str,
         cfg=dict(default_scope='mmseg'))
     torch.manual_seed(0)
     built.model.init_weights()
-    bank = find_prototype_head(built.model).bank
+    head = find_prototype_head(built.model)
+    for weight in head.parameters():  # large ones: maps exist
+        torch.nn.init.normal_(weight)
+    bank = head.bank
     number, clusters, channels = bank.class_prototypes.shape
     for label in range(number):
         bank.set_class(label, torch.rand(clusters, channels),
@@ -209,7 +219,7 @@ def _plain(model: EncoderDecoder, photos: list[Path], out_dir: Path,
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None].to(device)
         pixels = (pixels.float() - processor.mean) / processor.std
         size = tuple(pixels.shape[-2:])
-        labels = _classes(head.num_classes - 1)
+        labels = present_classes(head.num_classes - 1)
         full = sum(
             _plain_maps(model, rescale(pixels, scale), labels, settings, size)
             for scale in settings.scales)
