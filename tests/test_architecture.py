@@ -1,5 +1,7 @@
 """Which package may import which, and how long a file may be."""
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,3 +58,18 @@ def test_no_file_is_too_long():
         for path in (ROOT / folder).rglob('*.py')
     }
     assert {f: n for f, n in lengths.items() if n > MAX_LINES} == {}
+
+
+def test_libraries_that_are_slow_to_import_wait_until_they_are_needed():
+    code = ('import sys, mmlpcam; print(sorted({"sklearn", "scipy.stats", '
+            '"matplotlib.pyplot"} & set(sys.modules)))')
+    alone = 'import sys, mmseg.models, mmseg.evaluation, mmseg.datasets; '
+    found = [
+        subprocess.run([sys.executable, '-W', 'ignore', '-c', each],
+                       cwd=ROOT,
+                       capture_output=True,
+                       text=True,
+                       check=True).stdout.splitlines()[-1]
+        for each in (alone + code.replace('mmlpcam', 'mmseg'), alone + code)
+    ]
+    assert found[0] == found[1]

@@ -8,8 +8,6 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmseg.registry import METRICS
 from prettytable import PrettyTable
-from sklearn.metrics import (average_precision_score,
-                             precision_recall_fscore_support)
 
 from mmlpcam.utils import user_errors, write_json
 from mmlpcam.utils.names import listed
@@ -123,6 +121,9 @@ class ImageLabelMetric(BaseMetric):
             'mF1' in percent, and 'p_value'; without the first two and the
             last where no class can be ranked.
         """
+        # takes longer to import than all of this package
+        from sklearn.metrics import precision_recall_fscore_support
+
         classes = self.dataset_meta['classes'][1:]
         truth, scores = map(np.stack, zip(*results))
         counts = truth.sum(0)
@@ -176,6 +177,9 @@ class ImageLabelMetric(BaseMetric):
 def _average_precision(truth: np.ndarray, scores: np.ndarray,
                        ranked: np.ndarray) -> np.ndarray:
     """Return the AP in [0, 1] of the classes that can be ranked."""
+    # takes longer to import than all of this package
+    from sklearn.metrics import average_precision_score
+
     return np.array([
         average_precision_score(truth[:, i], scores[:, i])
         for i in np.flatnonzero(ranked)
