@@ -118,7 +118,8 @@ def cache_features(model: EncoderDecoder, dataset: SegDatasetWrapper,
         labels = tuple(sample.img_labels)
         feats, views, maps = None, [], []
         for both in scaled_views(image, settings.scales, settings.flip):
-            levels = model.extract_feat(both)
+            levels = head.with_labels(
+                model.extract_feat(both), [labels] * len(both))
             local = head.local_features(levels)
             if feats is None:
                 feats = local[0]

@@ -313,7 +313,9 @@ class PrototypeBuilder:
             data = model.data_preprocessor(batch)
             sample = data['data_samples'][0]
             inputs = without_padding(data['inputs'], [sample.metainfo])
-            local = head.local_features(model.extract_feat(inputs))[0]
+            feats = head.with_labels(
+                model.extract_feat(inputs), [sample.img_labels])
+            local = head.local_features(feats)[0]
             maps = multi_scale_maps(model, inputs, [sample.img_labels], [kind],
                                     settings)[0][kind]
             yield ImageView(sample.sample_idx, sample.img_labels, local,

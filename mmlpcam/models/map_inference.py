@@ -62,7 +62,8 @@ def multi_scale_maps(
             for of_type in found.values():
                 of_type.append(images.new_zeros(len(images), 0, *cells))
             continue
-        feats = model.extract_feat(views)
+        feats = head.with_labels(
+            model.extract_feat(views), [*labels] * (len(views) // len(images)))
         for map_type in map_types:
             maps = head.maps(feats, map_type, classes, flip=settings.flip)
             if tuple(maps.shape[-2:]) != cells:
