@@ -94,9 +94,11 @@ class AMNPrototypeHead(PrototypeHead):
             Tensor: Probabilities of the foreground classes, (K, C); with that
             of the background they sum to 1.
         """
-        weight = sum(conv.weight.sum((2, 3)) for conv in self.amn.convs)
-        bias = sum(conv.bias for conv in self.amn.convs)
-        return prototype_scores(centers, weight, bias)[:, 1:]
+        weight, bias = (
+            torch.stack([conv.get_parameter(name) for conv in self.amn.convs])
+            for name in ('weight', 'bias'))
+        return prototype_scores(centers, weight.sum((0, 3, 4)),
+                                bias.sum(0))[:, 1:]
 
     def maps(self, feats: Sequence[Tensor], map_type: str,
              classes: Sequence[int], *, flip: bool) -> Tensor:

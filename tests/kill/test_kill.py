@@ -24,7 +24,7 @@ pytestmark = pytest.mark.kill
 CHAIN = Path(__file__).with_name('chain.py')
 ROOT = CHAIN.parents[2]
 KINDS = ('staged', 'irn', 'joint', 'amn', 'recam', 'mctformer', 'psa', 'edam',
-         'par')
+         'par', 'amn_lpcam')
 KILLS = int(os.environ.get('MMLPCAM_KILLS', 100))
 SEED = int(os.environ.get('MMLPCAM_KILL_SEED', 0))
 KILLS_A_RUN = 5
