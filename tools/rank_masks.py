@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import spearmanr
 
-from mmlpcam.evaluation import class_confidence, find_maps, read_manifest
-from mmlpcam.models import check_bg_thr
+from mmlpcam.evaluation import (class_confidence, find_maps, read_bg_thr,
+                                read_manifest)
 from mmlpcam.structures import ActivationMaps
 from mmlpcam.utils import atomic_path, write_bytes
 from mmlpcam.utils.masks import read_index_mask
@@ -68,12 +68,10 @@ def find_bg_thr(args: argparse.Namespace) -> float | str:
     if not manifest.exists():
         raise ValueError(f'{args.labels} does not say with which score of the '
                          'background its masks were made: give --bg-thr')
-    settings = read_manifest(manifest)['settings'].get('test_cfg', {})
     try:
-        check_bg_thr(settings.get('bg_thr'), 'test_cfg.bg_thr')
+        return read_bg_thr(manifest)
     except ValueError as error:
-        raise ValueError(f'{manifest}: {error}: give --bg-thr') from error
-    return settings['bg_thr']
+        raise ValueError(f'{error}: give --bg-thr') from error
 
 
 def rank(map_dir: Path, bg_thr: float | str) -> list[Ranked]:

@@ -118,7 +118,7 @@ _base_ = [
 {imports}
 # ---- often changed ---------------------------------------------------------
 train_cfg = dict({training})
-bg_thr = 0.4  # score of the background: a higher one makes masks smaller
+{threshold}
 # ----------------------------------------------------------------------------
 
 stage_configs = dict(classifier='{{{{ fileDirname }}}}/classifier.py')
@@ -130,6 +130,16 @@ train_dataloader = dict(
     dataset=dict({true_masks}dataset=_base_.photos))
 {test}
 """
+# By whether there are masks, with which a number can be chosen.
+THRESHOLD = {
+    True:
+    'bg_thr = 0.4  # score of the background: a higher one makes masks '
+    'smaller',
+    False:
+    "# score of the background: 'otsu' is that of each photo, by its maps; a\n"
+    '# number in [0, 1] is one for all, and a higher one makes masks smaller\n'
+    "bg_thr = 'otsu'"
+}
 FIRST_LOOK = """\
 # Tags in, masks out within minutes, without training for long.
 _base_ = [
@@ -224,6 +234,7 @@ def config_files(args: argparse.Namespace, label_cfg: dict[str, Any],
             size=args.size,
             imports=imports,
             training=SEGMENTOR_TRAINING[args.size],
+            threshold=THRESHOLD[bool(args.masks)],
             weights=_weights(pretrained, SEGMENTOR_BACKBONE[args.size]),
             stages=',\n    '.join(stages),
             heads=',\n'.join(f'    {head}=dict(num_classes=_base_.num_classes)'

@@ -101,6 +101,14 @@ class PseudoLabelDataset(SegDatasetWrapper):
         path = osp.join(self.true_label_dir, image_id + self.suffix)
         return path if osp.isfile(path) else None
 
+    def has_true_mask(self, image_id: str) -> bool:
+        """Whether an image trains on a mask of ``true_label_dir``.
+
+        Args:
+            image_id (str): Its id.
+        """
+        return self._true_mask_path(image_id) is not None
+
     def _init_images(self, images: dict[str, str]) -> None:
         """Check that each mask is there and fits its image."""
         super()._init_images(images)

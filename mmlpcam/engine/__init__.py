@@ -2,6 +2,7 @@
 from .bank_variants import BankVariant, variant_maps
 from .checkpoints import (check_weights, init_trained_model, last_checkpoint,
                           load_weights)
+from .confidence_sampler import ConfidenceSampler
 from .console import QuietRunner, quiet_console
 from .dataset_checks import build_scored_dataset, check_datasets
 from .distributed import init_distributed
@@ -21,10 +22,10 @@ from .staged_runner import StagedRunner
 
 __all__ = [
     'BankVariant', 'CPUAmpOptimWrapper', 'CachedPhoto', 'ChannelsLastHook',
-    'CheckpointHook', 'FeatureCache', 'ImageLabelLoop', 'IterSeedHook',
-    'LabelRefresher', 'NewSizesHook', 'PrototypeBankHook', 'PrototypeBuilder',
-    'PseudoLabelLoop', 'QuietRunner', 'Run', 'Stage', 'StagedRunner',
-    'build_scored_dataset', 'cache_features', 'check_datasets',
+    'CheckpointHook', 'ConfidenceSampler', 'FeatureCache', 'ImageLabelLoop',
+    'IterSeedHook', 'LabelRefresher', 'NewSizesHook', 'PrototypeBankHook',
+    'PrototypeBuilder', 'PseudoLabelLoop', 'QuietRunner', 'Run', 'Stage',
+    'StagedRunner', 'build_scored_dataset', 'cache_features', 'check_datasets',
     'check_weights', 'draw_images', 'drop_training', 'has_amp', 'init_amp',
     'init_distributed', 'init_trained_model', 'last_checkpoint',
     'load_weights', 'model_digest', 'preflight', 'quiet_console', 'run_lock',

@@ -98,13 +98,11 @@ def image_views(model: EncoderDecoder, loader: DataLoader,
             if scale == 1 and not local:
                 local.append(head.local_features(feats))
 
+        labels = [sample.img_labels for sample in samples]
         maps = multi_scale_maps(
-            model,
-            images, [sample.img_labels for sample in samples], [kind],
-            settings,
-            visit=keep)
+            model, images, labels, [kind], settings, visit=keep)
         if not local:  # of none of the scales
-            keep(1, model.extract_feat(images))
+            keep(1, head.with_labels(model.extract_feat(images), labels))
         for sample, feats, of_image in zip(samples, local[0], maps):
             yield ImageView(sample.sample_idx, sample.img_labels, feats,
                             of_image[kind].full())

@@ -1,4 +1,5 @@
 """Models: importing this package registers them with MMSegmentation."""
+from .amn_prototype_head import AMNPrototypeHead
 from .amnet import AMNet, AMNHead
 from .aspp_v2_head import ASPPV2Head
 from .cam_head import CAMHead
@@ -30,16 +31,16 @@ from .stored_maps import StoredMaps
 from .test_settings import check_bg_thr, prediction_settings
 
 __all__ = [
-    'AMNHead', 'AMNet', 'ASPPV2Head', 'AffinityHead', 'AffinityNet', 'CAMHead',
-    'CAMSegmentor', 'CRFLabeler', 'CRFTTAModel', 'EdgeHead', 'FrozenBackbone',
-    'HFBackbone', 'IRLabeler', 'IRNet', 'MAP_DEFAULTS', 'MCTHead',
-    'MCTPatchHead', 'MCTransformer', 'MapHead', 'MapReader', 'MapRefiner',
-    'MapSettings', 'MultiScaleSegmentor', 'PSALabeler', 'PairHead',
-    'PixelAdaptiveRefiner', 'PointwiseNeck', 'PretrainedInit', 'PrototypeBank',
-    'PrototypeHead', 'ReCAMHead', 'SaliencyRefiner', 'StemResNet',
-    'StoredMaps', 'TrainingFree', 'check_bg_thr', 'classify_images',
-    'fast_inference', 'find_map_head', 'find_prototype_head',
-    'fold_batch_norm', 'image_labels', 'label_vectors', 'multi_scale_maps',
-    'predict_maps', 'prediction_settings', 'set_map_prediction',
-    'without_plans'
+    'AMNHead', 'AMNPrototypeHead', 'AMNet', 'ASPPV2Head', 'AffinityHead',
+    'AffinityNet', 'CAMHead', 'CAMSegmentor', 'CRFLabeler', 'CRFTTAModel',
+    'EdgeHead', 'FrozenBackbone', 'HFBackbone', 'IRLabeler', 'IRNet',
+    'MAP_DEFAULTS', 'MCTHead', 'MCTPatchHead', 'MCTransformer', 'MapHead',
+    'MapReader', 'MapRefiner', 'MapSettings', 'MultiScaleSegmentor',
+    'PSALabeler', 'PairHead', 'PixelAdaptiveRefiner', 'PointwiseNeck',
+    'PretrainedInit', 'PrototypeBank', 'PrototypeHead', 'ReCAMHead',
+    'SaliencyRefiner', 'StemResNet', 'StoredMaps', 'TrainingFree',
+    'check_bg_thr', 'classify_images', 'fast_inference', 'find_map_head',
+    'find_prototype_head', 'fold_batch_norm', 'image_labels', 'label_vectors',
+    'multi_scale_maps', 'predict_maps', 'prediction_settings',
+    'set_map_prediction', 'without_plans'
 ]

@@ -99,7 +99,30 @@ class AMNHead(BaseDecodeHead):
         feats = self._transform_inputs(inputs)
         if labels is None:
             labels = feats.new_zeros(len(feats), self.num_classes - 1)
-        feats = feats * self.label_encoder(labels)[..., None, None]
+        return self.logits(self.weighted(feats, labels))
+
+    def weighted(self, feats: Tensor, labels: Tensor) -> Tensor:
+        """Weigh the channels of features by image labels.
+
+        Args:
+            feats (Tensor): Features (N, D, h, w).
+            labels (Tensor): Vectors of zeros and ones, (N, C), C without
+                background.
+
+        Returns:
+            Tensor: Features (N, D, h, w).
+        """
+        return feats * self.label_encoder(labels)[..., None, None]
+
+    def logits(self, feats: Tensor) -> Tensor:
+        """Classify positions.
+
+        Args:
+            feats (Tensor): Features of :meth:`weighted`, (N, D, h, w).
+
+        Returns:
+            Tensor: Logits (N, C + 1, h, w), the background first.
+        """
         if self.dropout is not None:
             feats = F.dropout(feats, self.dropout_ratio, self.training
                               or self.dropout_in_test)

@@ -89,6 +89,23 @@ class MapHead(BaseDecodeHead):
             Tensor: Logits of shape (N, C), C without background.
         """
 
+    def with_labels(self, feats: Sequence[Tensor],
+                    labels: Sequence[Sequence[int]]) -> Sequence[Tensor]:
+        """Let image labels change features, before maps are made of them.
+
+        They stay as they are, unless a head learns on features that the
+        labels change.
+
+        Args:
+            feats (Sequence[Tensor]): Multi-level features of N images.
+            labels (Sequence[Sequence[int]]): Their 0-based foreground
+                classes.
+
+        Returns:
+            Sequence[Tensor]: Multi-level features of the same shapes.
+        """
+        return feats
+
     @abstractmethod
     def maps(self, feats: Sequence[Tensor], map_type: str,
              classes: Sequence[int], *, flip: bool) -> Tensor:

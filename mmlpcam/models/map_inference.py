@@ -64,7 +64,9 @@ def multi_scale_maps(
         area = (views.shape[2], views.shape[3])
         cells = settings.cells(area)
         if classes or visit:
-            feats = model.extract_feat(views)
+            feats = head.with_labels(
+                model.extract_feat(views),
+                [*labels] * (len(views) // len(images)))
         if visit:
             visit(scale, feats)
         if not classes:  # nothing to look for

@@ -38,9 +38,12 @@ CONFIGS = dict(
     irn='irn/deeplabv3_parts.py',
     joint='lpcam/deeplabv3_parts_joint.py',
     amn='amn/deeplabv3_parts.py',
+    amn_lpcam='amn/deeplabv3_parts_amn-lpcam.py',
     recam='recam/deeplabv3_parts.py',
     mctformer='mctformer/deeplabv3_parts.py',
-    psa='psa/deeplabv3_parts.py')
+    psa='psa/deeplabv3_parts.py',
+    edam='edam/deeplabv3_parts.py',
+    par='par/deeplabv3_parts.py')
 CLASSIFIER = dict(model=dict(backbone=BACKBONE, decode_head=CAM_HEAD))
 TRANSFORMER = dict(
     model=dict(
@@ -61,7 +64,9 @@ SMALL = dict(
     irn=PAIRS,
     psa=PAIRS,
     ir_labels=LABELER,
-    psa_labels=LABELER)
+    psa_labels=LABELER,
+    saliency=LABELER,
+    par=LABELER)
 
 
 def make_cfg(kind: str, work_dir: str) -> Config:
@@ -145,6 +150,7 @@ def main() -> None:
     kind, data, work_dir, *fault = sys.argv[1:]
     torch.set_num_threads(1)
     os.environ['PARTS_DATASET'] = data
+    os.environ['SALIENCY'] = str(Path(data, 'saliency'))
     # formatting it takes longer than the training
     Config.pretty_text = ''
     if fault:

@@ -12,8 +12,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mmlpcam.converters.parts import PartsSettings, make_parts_dataset
 from mmlpcam.engine import last_checkpoint
@@ -21,7 +23,8 @@ from mmlpcam.engine import last_checkpoint
 pytestmark = pytest.mark.kill
 CHAIN = Path(__file__).with_name('chain.py')
 ROOT = CHAIN.parents[2]
-KINDS = ('staged', 'irn', 'joint', 'amn', 'recam', 'mctformer', 'psa')
+KINDS = ('staged', 'irn', 'joint', 'amn', 'recam', 'mctformer', 'psa', 'edam',
+         'par', 'amn_lpcam')
 KILLS = int(os.environ.get('MMLPCAM_KILLS', 100))
 SEED = int(os.environ.get('MMLPCAM_KILL_SEED', 0))
 KILLS_A_RUN = 5
@@ -36,6 +39,7 @@ class Chain:
         make_parts_dataset(
             str(folder / 'data'),
             PartsSettings(num_train=6, num_val=2, size=(64, 64)))
+        make_saliency(folder / 'data')
         start = time.monotonic()
         self.finish(folder / 'whole')
         self.seconds = time.monotonic() - start
@@ -89,6 +93,16 @@ def chains(tmp_path_factory):
         return made[kind]
 
     return get
+
+
+def make_saliency(data: Path) -> None:
+    """Write saliency maps for EDAM: where the true masks have an object."""
+    (data / 'saliency').mkdir()
+    for path in (data / 'SegmentationClass').iterdir():
+        with Image.open(path) as mask:
+            salient = np.asarray(mask) > 0
+        Image.fromarray(salient.astype(np.uint8) * 200).save(
+            data / 'saliency' / path.name)
 
 
 def contents(work_dir: Path) -> tuple[dict, dict]:

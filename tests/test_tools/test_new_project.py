@@ -120,7 +120,8 @@ def test_project_without_masks(photos, make, tmp_path, monkeypatch, size):
         for hook in cfg.get('custom_hooks', []):
             HOOKS.build(hook)
     segmentor = stages['segmentor']
-    assert stages['labels'].model.test_cfg.bg_thr == segmentor.bg_thr
+    # no mask says which number is best
+    assert stages['labels'].model.test_cfg.bg_thr == 'otsu'
     for key in ('dataloader', 'evaluator', 'cfg'):
         assert segmentor[f'val_{key}'] is None
         assert segmentor[f'test_{key}'] is None
@@ -158,6 +159,7 @@ def test_masks_score_and_validate(photos, make, tmp_path, size):
     stages = stages_of(photos.config(), tmp_path / 'run')
     # of eight photos no tag can be kept back
     assert list(stages) == ['classifier', 'labels', 'seed', 'segmentor']
+    assert stages['labels'].model.test_cfg.bg_thr == .4
     seed = build(stages['seed'].test_dataloader.dataset)
     assert {*seed.image_ids} == masked - {*val}
     check_files(seed)
