@@ -5,6 +5,46 @@ from typing import NamedTuple
 
 from mmengine.logging import print_log
 from prettytable import PrettyTable
+from torch import Tensor
+
+CLUSTERS = 'prototype_clusters'
+"""str: Where the message hub of a checkpoint has a :obj:`ClusterTable`."""
+
+
+class Clusters(NamedTuple):
+    """One clustering of a class, of one side.
+
+    Attributes:
+        centers (Tensor): (K, D) float32.
+        counts (Tensor): (K, ) int64, features of each.
+        scores (Tensor): (K, ) float32, those that the classifier gives to the
+            centres for the class, in [0, 1].
+        kept (Tensor): (K, ) bool, whether they are prototypes.
+    """
+    centers: Tensor
+    counts: Tensor
+    scores: Tensor
+    kept: Tensor
+
+    @property
+    def prototypes(self) -> Tensor:
+        """Tensor: The centres that are prototypes, (P, D)."""
+        return self.centers[self.kept]
+
+    def rows(self) -> list[tuple[int, float, bool]]:
+        """Return features, score and fate of each centre, as plain values.
+
+        Returns:
+            list[tuple[int, float, bool]]: K rows; prototypes among them are
+            in the order that the bank has them in.
+        """
+        return list(
+            zip(self.counts.tolist(), self.scores.tolist(),
+                self.kept.tolist()))
+
+
+# For each class the rows of both sides, see `Clusters.rows`.
+ClusterTable = list[dict[str, list[tuple[int, float, bool]]]]
 
 
 class ClassCounts(NamedTuple):
@@ -26,6 +66,19 @@ class ClassCounts(NamedTuple):
     context_features: int
     context_centers: int
     context_prototypes: int
+
+
+def totals(clusterings: Sequence[Clusters]) -> tuple[int, int]:
+    """Count what clusterings of a class have found.
+
+    Args:
+        clusterings (Sequence[Clusters]): Clusterings of one side.
+
+    Returns:
+        tuple[int, int]: Their centres and their prototypes.
+    """
+    return (sum(len(each.centers) for each in clusterings),
+            sum(len(each.prototypes) for each in clusterings))
 
 
 def log_bank(counts: Sequence[ClassCounts], mu_b_low: float,
