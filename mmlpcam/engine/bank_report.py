@@ -1,11 +1,15 @@
 """What is told of a prototype bank that was filled."""
 import logging
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from mmengine.logging import print_log
 from prettytable import PrettyTable
 from torch import Tensor
+
+from mmlpcam.models.prototype_bank import SIDES
+from mmlpcam.utils import read_checkpoint, reading
 
 CLUSTERS = 'prototype_clusters'
 """str: Where the message hub of a checkpoint has a :obj:`ClusterTable`."""
@@ -66,6 +70,31 @@ class ClassCounts(NamedTuple):
     context_features: int
     context_centers: int
     context_prototypes: int
+
+
+def read_clusters(path: str | os.PathLike) -> ClusterTable | None:
+    """Read what a checkpoint tells of the clusters of its bank.
+
+    Args:
+        path (str | os.PathLike): Checkpoint.
+
+    Returns:
+        ClusterTable | None: None if it tells nothing, as those that were
+        converted or written by older versions.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not whole, or the clusters are no such table.
+    """
+    content = read_checkpoint(path)
+    with reading(path, 'checkpoint', 'use another one'):
+        hub = content.get('message_hub') or {}
+        table = hub.get('runtime_info', {}).get(CLUSTERS)
+        return None if table is None else [{
+            side: [(int(features), float(score), bool(kept))
+                   for features, score, kept in rows[side]]
+            for side in SIDES
+        } for rows in table]
 
 
 def totals(clusterings: Sequence[Clusters]) -> tuple[int, int]:

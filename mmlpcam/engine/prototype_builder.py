@@ -6,7 +6,6 @@ from mmengine.dist import all_reduce, broadcast, get_world_size
 from mmengine.runner import Runner
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import DATASETS
-from torch import Tensor
 from torch.utils.data import Subset
 
 from mmlpcam.datasets import SegDatasetWrapper, with_image_ids
@@ -17,8 +16,7 @@ from mmlpcam.models.prototype_bank import SIDES
 from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
                          select_context_prototypes)
 from mmlpcam.utils.parallel import track_on_terminal
-from .bank_report import (ClassCounts, Clusters, ClusterTable, log_bank,
-                          totals)
+from .bank_report import ClassCounts, Clusters, ClusterTable, log_bank, totals
 from .prototype_sampling import (MAX_REPEATS, ImageView, Points,
                                  collect_points, draw_images, share_features,
                                  whiten_points)
