@@ -345,6 +345,15 @@ def test_amp_reaches_all_training_stages(config, tmp_path):
     assert classifier.cfg.optim_wrapper.loss_scale == 'dynamic'
 
 
+def test_pictures_of_all_stages_go_to_one_place(config, tmp_path):
+    config.work_dir = str(tmp_path)
+    config.visualizer.vis_backends = [dict(type='TensorboardVisBackend')]
+    for stage in StagedRunner(config).stages:
+        assert stage.cfg.visualizer == config.visualizer
+        hook = stage.cfg.default_hooks.visualization
+        assert hook.type == 'StagePicturesHook'
+
+
 def check_atlas(page, run):
     """The page has all prototypes of the checkpoint, and their clusters."""
     bank = run.classifier.decode_head.bank

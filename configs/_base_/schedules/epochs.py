@@ -11,4 +11,4 @@ train_cfg = dict(type='EpochBasedTrainLoop')
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=20),
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
-    visualization=dict(type='SegVisualizationHook'))
+    visualization=dict(type='StagePicturesHook'))
