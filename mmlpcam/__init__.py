@@ -10,10 +10,10 @@ from .version import __version__
 
 with quiet_imports():
     check_requirements()
-    from . import datasets, engine, evaluation, models
+    from . import datasets, engine, evaluation, models, visualization
 from .utils import config_path, read_classes  # noqa: E402
 
 __all__ = [
     '__version__', 'config_path', 'datasets', 'engine', 'evaluation', 'models',
-    'read_classes'
+    'read_classes', 'visualization'
 ]

@@ -1,6 +1,6 @@
 """What a run has left behind: maps, masks and predictions of its photos."""
 import copy
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -15,12 +15,14 @@ from mmseg.structures import SegDataSample
 from torch import nn
 from torch.utils.data import Dataset
 
-from mmlpcam.engine import (Stage, StagedRunner, init_trained_model,
-                            last_checkpoint)
-from mmlpcam.models import CAMSegmentor, find_map_head, set_map_prediction
+from mmlpcam.engine import (ClusterTable, Stage, StagedRunner,
+                            init_trained_model, last_checkpoint, read_clusters)
+from mmlpcam.models import (CAMSegmentor, PrototypeHead, find_map_head,
+                            set_map_prediction)
 from mmlpcam.structures import ActivationMaps, find_map_type
 from mmlpcam.utils import read_json
 from mmlpcam.utils.masks import read_index_mask
+from mmlpcam.utils.parallel import track_on_terminal
 from mmlpcam.utils.photos import read_photo
 
 
@@ -28,6 +30,7 @@ class PhotoContents(NamedTuple):
     """What a run has made of a photo.
 
     Attributes:
+        index (int): Index in the photos of the run.
         name (str): Image id.
         image (np.ndarray): Pixels (H, W, 3) uint8, RGB.
         maps (:obj:`SegDataSample`): Maps, see
@@ -36,6 +39,7 @@ class PhotoContents(NamedTuple):
             that of the segmentor, by their titles.
         truth (np.ndarray, optional): The true mask.
     """
+    index: int
     name: str
     image: np.ndarray
     maps: SegDataSample
@@ -52,6 +56,7 @@ class RunContents:
 
     Attributes:
         stages (list[Stage]): Stages of a chain; of a joint run, none.
+        classifier (CAMSegmentor): What makes the maps, on the CPU.
         photos (Dataset): The photos that get labels.
         kinds (list[str]): The map types to show; the last gives the masks.
         bg_thr (float | str): Score of the background in the masks of these.
@@ -78,9 +83,10 @@ class RunContents:
             cfg, self._maps_dir = joint_maps(config, work_dir), None
             segmentor_dir = work_dir
             self._made = [('pseudo label', work_dir / 'labels/masks')]
-        self._classifier = init_trained_model(cfg, cfg.load_from, 'cpu')
-        self.kinds = shown_maps(self._classifier)
-        self.bg_thr = self._classifier.test_cfg['bg_thr']
+        self._checkpoint = cfg.load_from
+        self.classifier = init_trained_model(cfg, cfg.load_from, 'cpu')
+        self.kinds = shown_maps(self.classifier)
+        self.bg_thr = self.classifier.test_cfg['bg_thr']
         self.photos = build_dataset(cfg.label_dataloader)
         self.truths = true_masks(self.stages)
         self._segmentor_file = last_checkpoint(segmentor_dir)
@@ -94,6 +100,30 @@ class RunContents:
     def palette(self) -> list[list[int]]:
         """list[list[int]]: Colours of the mask values."""
         return self.photos.metainfo['palette']
+
+    @property
+    def has_prototypes(self) -> bool:
+        """bool: Whether the classifier has a bank that is filled."""
+        head = find_map_head(self.classifier)
+        return isinstance(head, PrototypeHead) and head.bank.is_built
+
+    @property
+    def clusters(self) -> ClusterTable | None:
+        """ClusterTable | None: What is known of the clusters of the bank."""
+        table = read_clusters(self._checkpoint)
+        num_classes = len(self.classes) - 1
+        return table if table and len(table) == num_classes else None
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """dict[str, str]: Configs of the run and of its stages, by title."""
+        return {
+            'the run': self.config.pretty_text,
+            **{
+                stage.title: stage.cfg.pretty_text
+                for stage in self.stages
+            }
+        }
 
     @cached_property
     def _segmentor(self) -> nn.Module | None:
@@ -120,7 +150,7 @@ class RunContents:
         maps = self._stored_maps(name, photo)
         if maps is None:
             sample = self.photos[index]
-            maps = self._classifier.test_step(pseudo_collate([sample]))[0]
+            maps = self.classifier.test_step(pseudo_collate([sample]))[0]
         made = {
             title: read_index_mask(folder / f'{name}.png')
             for title, folder in self._made
@@ -130,7 +160,7 @@ class RunContents:
             made['prediction'] = found.pred_sem_seg.data[0].numpy()
         truth = read_index_mask(
             self.truths[name]) if name in self.truths else None
-        return PhotoContents(name, photo[..., ::-1], maps, made, truth)
+        return PhotoContents(index, name, photo[..., ::-1], maps, made, truth)
 
     def _stored_maps(self, name: str,
                      photo: np.ndarray) -> SegDataSample | None:
@@ -156,23 +186,59 @@ class RunContents:
         return sample
 
 
-def run_seconds(work_dir: Path) -> float:
-    """Return how long a run has worked, after its logs.
+def for_photos(
+        run: RunContents, uses: Sequence[tuple[int,
+                                               Callable[[PhotoContents],
+                                                        None]]]) -> list[str]:
+    """Read photos of a run, each once, for all who want it.
 
     Args:
-        work_dir (Path): Work dir of a run or a stage.
+        run (RunContents): The run.
+        uses (Sequence[tuple[int, Callable]]): How many photos each wants, and
+            what takes them.
 
     Returns:
-        float: Seconds, with all its continuations.
+        list[str]: What is wrong with those that could not be read or used.
+
+    Raises:
+        ValueError: If that is so of all.
     """
-    total = 0.
-    for log in work_dir.glob('*/*.log'):
-        try:  # each run has a folder named after its start
-            start = datetime.strptime(log.parent.name, '%Y%m%d_%H%M%S')
-        except ValueError:
-            continue
-        total += max(log.stat().st_mtime - start.timestamp(), 0.)
-    return total
+    wanted = [(set(choose(run.photos, run.truths, number)), use)
+              for number, use in uses]
+    indices = sorted(set().union(*(chosen for chosen, _ in wanted)))
+    failed = []
+    for index in track_on_terminal((indices, len(indices)), 'photos'):
+        try:
+            photo = run.read(index)
+            for chosen, use in wanted:
+                if index in chosen:
+                    use(photo)
+        # one bad photo ends no report
+        except (OSError, ValueError, RuntimeError) as error:
+            path = run.photos.get_data_info(index)['img_path']
+            failed.append(f'{path}: {error}')
+    if len(failed) == len(indices):
+        raise ValueError('no photo could be drawn: ' + '; '.join(failed))
+    return failed
+
+
+def choose(photos: Dataset, masks: dict[str, str],
+           num_images: int) -> list[int]:
+    """Choose a fixed sample of the photos with a class, true masks first.
+
+    Args:
+        photos (Dataset): Photos with image labels.
+        masks (dict[str, str]): True masks of some, by image id.
+        num_images (int): Most photos of the sample.
+
+    Returns:
+        list[int]: Indices, ascending. A smaller sample is a part of a larger
+        one.
+    """
+    order = np.random.default_rng(0).permutation(len(photos)).tolist()
+    shown = [i for i in order if photos.get_cat_ids(i)]
+    shown.sort(key=lambda i: photos.image_ids[i] not in masks)
+    return sorted(shown[:num_images])
 
 
 def stages_of(config: Config, work_dir: Path) -> list[Stage]:

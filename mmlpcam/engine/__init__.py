@@ -1,4 +1,5 @@
 """Runs: importing this package registers runners, loops and hooks."""
+from .bank_report import ClusterTable, read_clusters
 from .bank_variants import BankVariant, variant_maps
 from .checkpoints import (check_weights, init_trained_model, last_checkpoint,
                           load_weights)
@@ -22,12 +23,12 @@ from .staged_runner import StagedRunner
 
 __all__ = [
     'BankVariant', 'CPUAmpOptimWrapper', 'CachedPhoto', 'ChannelsLastHook',
-    'CheckpointHook', 'ConfidenceSampler', 'FeatureCache', 'ImageLabelLoop',
-    'IterSeedHook', 'LabelRefresher', 'NewSizesHook', 'PrototypeBankHook',
-    'PrototypeBuilder', 'PseudoLabelLoop', 'QuietRunner', 'Run', 'Stage',
-    'StagedRunner', 'build_scored_dataset', 'cache_features', 'check_datasets',
-    'check_weights', 'draw_images', 'drop_training', 'has_amp', 'init_amp',
-    'init_distributed', 'init_trained_model', 'last_checkpoint',
-    'load_weights', 'model_digest', 'preflight', 'quiet_console', 'run_lock',
-    'use_amp', 'variant_maps'
+    'CheckpointHook', 'ClusterTable', 'ConfidenceSampler', 'FeatureCache',
+    'ImageLabelLoop', 'IterSeedHook', 'LabelRefresher', 'NewSizesHook',
+    'PrototypeBankHook', 'PrototypeBuilder', 'PseudoLabelLoop', 'QuietRunner',
+    'Run', 'Stage', 'StagedRunner', 'build_scored_dataset', 'cache_features',
+    'check_datasets', 'check_weights', 'draw_images', 'drop_training',
+    'has_amp', 'init_amp', 'init_distributed', 'init_trained_model',
+    'last_checkpoint', 'load_weights', 'model_digest', 'preflight',
+    'quiet_console', 'read_clusters', 'run_lock', 'use_amp', 'variant_maps'
 ]

@@ -1,10 +1,54 @@
 """What is told of a prototype bank that was filled."""
 import logging
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from mmengine.logging import print_log
 from prettytable import PrettyTable
+from torch import Tensor
+
+from mmlpcam.models.prototype_bank import SIDES
+from mmlpcam.utils import read_checkpoint, reading
+
+CLUSTERS = 'prototype_clusters'
+"""str: Where the message hub of a checkpoint has a :obj:`ClusterTable`."""
+
+
+class Clusters(NamedTuple):
+    """One clustering of a class, of one side.
+
+    Attributes:
+        centers (Tensor): (K, D) float32.
+        counts (Tensor): (K, ) int64, features of each.
+        scores (Tensor): (K, ) float32, those that the classifier gives to the
+            centres for the class, in [0, 1].
+        kept (Tensor): (K, ) bool, whether they are prototypes.
+    """
+    centers: Tensor
+    counts: Tensor
+    scores: Tensor
+    kept: Tensor
+
+    @property
+    def prototypes(self) -> Tensor:
+        """Tensor: The centres that are prototypes, (P, D)."""
+        return self.centers[self.kept]
+
+    def rows(self) -> list[tuple[int, float, bool]]:
+        """Return features, score and fate of each centre, as plain values.
+
+        Returns:
+            list[tuple[int, float, bool]]: K rows; prototypes among them are
+            in the order that the bank has them in.
+        """
+        return list(
+            zip(self.counts.tolist(), self.scores.tolist(),
+                self.kept.tolist()))
+
+
+# For each class the rows of both sides, see `Clusters.rows`.
+ClusterTable = list[dict[str, list[tuple[int, float, bool]]]]
 
 
 class ClassCounts(NamedTuple):
@@ -26,6 +70,44 @@ class ClassCounts(NamedTuple):
     context_features: int
     context_centers: int
     context_prototypes: int
+
+
+def read_clusters(path: str | os.PathLike) -> ClusterTable | None:
+    """Read what a checkpoint tells of the clusters of its bank.
+
+    Args:
+        path (str | os.PathLike): Checkpoint.
+
+    Returns:
+        ClusterTable | None: None if it tells nothing, as those that were
+        converted or written by older versions.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not whole, or the clusters are no such table.
+    """
+    content = read_checkpoint(path)
+    with reading(path, 'checkpoint', 'use another one'):
+        hub = content.get('message_hub') or {}
+        table = hub.get('runtime_info', {}).get(CLUSTERS)
+        return None if table is None else [{
+            side: [(int(features), float(score), bool(kept))
+                   for features, score, kept in rows[side]]
+            for side in SIDES
+        } for rows in table]
+
+
+def totals(clusterings: Sequence[Clusters]) -> tuple[int, int]:
+    """Count what clusterings of a class have found.
+
+    Args:
+        clusterings (Sequence[Clusters]): Clusterings of one side.
+
+    Returns:
+        tuple[int, int]: Their centres and their prototypes.
+    """
+    return (sum(len(each.centers) for each in clusterings),
+            sum(len(each.prototypes) for each in clusterings))
 
 
 def log_bank(counts: Sequence[ClassCounts], mu_b_low: float,

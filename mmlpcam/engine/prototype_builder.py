@@ -6,16 +6,16 @@ from mmengine.dist import all_reduce, broadcast, get_world_size
 from mmengine.runner import Runner
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import DATASETS
-from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from mmlpcam.datasets import SegDatasetWrapper, with_image_ids
 from mmlpcam.models import (MapHead, MapSettings, PrototypeHead,
                             fast_inference, find_prototype_head)
+from mmlpcam.models.prototype_bank import SIDES
 from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
                          select_context_prototypes)
 from mmlpcam.utils.parallel import track_on_terminal
-from .bank_report import ClassCounts, log_bank
+from .bank_report import ClassCounts, Clusters, ClusterTable, log_bank, totals
 from .prototype_sampling import (MAX_REPEATS, ImageView, Points,
                                  collect_points, draw_images, image_views,
                                  share_features, whiten_points)
@@ -213,7 +213,9 @@ class PrototypeBuilder:
                 for i in range(self.num_seeds)]
 
     @torch.no_grad()
-    def build(self, model: EncoderDecoder, momentum: float = 1.) -> None:
+    def build(self,
+              model: EncoderDecoder,
+              momentum: float = 1.) -> ClusterTable:
         """Fill the bank of the head of a model that makes maps.
 
         The training mode of the model is restored afterwards. The buffers of
@@ -225,6 +227,9 @@ class PrototypeBuilder:
                 auxiliary head; not wrapped for distribution.
             momentum (float): See :meth:`PrototypeBank.set_class`. Defaults
                 to 1.
+
+        Returns:
+            ClusterTable: See :meth:`fill`.
 
         Raises:
             ValueError: If `momentum` is below 1 and features are whitened.
@@ -256,8 +261,8 @@ class PrototypeBuilder:
             with torch.autocast(device.type, enabled=False):
                 if head.bank.is_whitened:
                     whiten_points(head.bank, points)
-                self.fill(head, points, dataset.metainfo['classes'][1:],
-                          momentum)
+                return self.fill(head, points, dataset.metainfo['classes'][1:],
+                                 momentum)
         finally:
             model.train(was_training)
 
@@ -327,7 +332,7 @@ class PrototypeBuilder:
              head: PrototypeHead,
              points: dict[tuple[int, str], Points],
              classes: Sequence[str],
-             momentum: float = 1.) -> None:
+             momentum: float = 1.) -> ClusterTable:
         """Cluster, select, and fill the bank.
 
         Args:
@@ -337,32 +342,35 @@ class PrototypeBuilder:
             classes (Sequence[str]): Names of the foreground classes.
             momentum (float): See :meth:`PrototypeBank.set_class`. Defaults
                 to 1.
+
+        Returns:
+            ClusterTable: For each class and side, the rows of the clustering
+            whose prototypes the bank keeps, see :meth:`Clusters.rows`.
         """
-        counts = []
-
-        def scores(centers: Tensor, label: int) -> Tensor:
-            return head.class_scores(head.bank.raw(centers))[:, label]
-
+        counts, table = [], []
         for label, name in track_on_terminal(
             (enumerate(classes), len(classes)), 'clustering of classes'):
-            centers, number = self._cluster(head,
-                                            points.pop((label, 'class'), None))
-            others, num_others = self._cluster(
-                head, points.pop((label, 'context'), None))
-            runs = [(fg[select_class_prototypes(scores(fg, label), self.mu_f)],
-                     bg[select_context_prototypes(
-                         scores(bg, label), self.mu_b, self.mu_b_low)])
-                    for fg, bg in zip(centers, others)]
+            (found, number), (context, num_context) = (
+                self._cluster(head, points.pop((label, side), None), label,
+                              side) for side in SIDES)
+            runs = [(fg.prototypes, bg.prototypes)
+                    for fg, bg in zip(found, context)]
             head.bank.set_class(label, *runs[0], momentum, others=runs[1:])
-            kept, context = (sum(map(len, side)) for side in zip(*runs))
+            table.append({
+                side:
+                next((each for each in clusterings if each.kept.any()),
+                     clusterings[0]).rows()
+                for side, clusterings in zip(SIDES, (found, context))
+            })
             counts.append(
-                ClassCounts(name, number, sum(map(len, centers)), kept,
-                            num_others, sum(map(len, others)), context))
+                ClassCounts(name, number, *totals(found), num_context,
+                            *totals(context)))
         log_bank(counts, self.mu_b_low, self.mu_b)
+        return table
 
-    def _cluster(self, head: PrototypeHead,
-                 points: Points | None) -> tuple[list[Tensor], int]:
-        """Centres (K, D) of each clustering, and the points of all ranks."""
+    def _cluster(self, head: PrototypeHead, points: Points | None, label: int,
+                 side: str) -> tuple[list[Clusters], int]:
+        """Clusterings of a class and side, and the points of all ranks."""
         device = head.bank.class_direction.device
         if points is None:
             points = Points.none(head.bank.class_prototypes.shape[2])
@@ -376,8 +384,13 @@ class PrototypeBuilder:
         if self.backend == 'torch':
             options.update(tol=self.tol, keys=keys)
         cluster = kmeans if self.backend == 'torch' else kmeans_sklearn
-        centers = [
-            cluster(feats, number, seed=seed, **options).centers
-            for number, seed in self.clusterings(head)
-        ]
-        return centers, int(total)
+        found = []
+        for number, seed in self.clusterings(head):
+            result = cluster(feats, number, seed=seed, **options)
+            scores = head.class_scores(head.bank.raw(result.centers))[:, label]
+            kept = select_class_prototypes(
+                scores,
+                self.mu_f) if side == 'class' else select_context_prototypes(
+                    scores, self.mu_b, self.mu_b_low)
+            found.append(Clusters(result.centers, result.counts, scores, kept))
+        return found, int(total)

@@ -25,7 +25,7 @@ _FINAL_STAGE = 'segmentor'
 _NEEDED_KEYS = ('config', 'task')
 _STAGE_KEYS = (*_NEEDED_KEYS, 'after', 'maps', 'title')
 # The main config sets these for all stages, unless a stage sets its own.
-_INHERITED = ('launcher', 'env_cfg', 'log_level', 'randomness')
+_INHERITED = ('launcher', 'env_cfg', 'log_level', 'randomness', 'visualizer')
 
 
 @RUNNERS.register_module()

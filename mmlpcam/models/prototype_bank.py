@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from mmlpcam.ops import prototype_direction, unwhiten, whiten
 
-_SIDES = ('class', 'context')
+SIDES = ('class', 'context')
+"""tuple[str, str]: The two kinds of prototypes of a class."""
 
 
 class PrototypeBank(nn.Module):
@@ -69,7 +70,7 @@ class PrototypeBank(nn.Module):
                                  torch.zeros(whitening, channels))
             channels = whitening
         shape = (num_classes, num_clusters)
-        for side in _SIDES:
+        for side in SIDES:
             self.register_buffer(f'{side}_prototypes',
                                  torch.zeros(*shape, channels))
             self.register_buffer(f'{side}_valid',
@@ -168,7 +169,7 @@ class PrototypeBank(nn.Module):
                     f'{channels} channels per class and side, but got '
                     f'{tuple(rows.shape)} for class {label}: set the '
                     'num_clusters of the head to the number of clusters')
-        for side, found in zip(_SIDES, zip(*runs)):
+        for side, found in zip(SIDES, zip(*runs)):
             if momentum < 1 and not any(len(rows) for rows in found):
                 continue
             prototypes = getattr(self, f'{side}_prototypes')[label]

@@ -4,7 +4,7 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import cv2
@@ -32,6 +32,8 @@ class ReportPhoto:
         masks (Mapping[str, np.ndarray]): Masks (H, W) of class indices by
             their titles, all those that the threshold does not change.
         confidence (float): How certain its mask is, in [0, 1].
+        truth (np.ndarray, optional): Its true mask (H, W); 255 does not
+            count in scores. Defaults to None.
     """
     name: str
     tags: tuple[int, ...]
@@ -39,6 +41,48 @@ class ReportPhoto:
     maps: Mapping[str, np.ndarray]
     masks: Mapping[str, np.ndarray]
     confidence: float
+    truth: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class ReportPatch:
+    """A part of a photo that is near to a prototype.
+
+    Attributes:
+        image (np.ndarray): Pixels (S, S, 3) uint8, RGB.
+        photo (str): Name of the photo.
+        similarity (float): Cosine of its feature and the prototype, in
+            [-1, 1].
+        is_tagged (bool): Whether the photo has the class of the prototype.
+    """
+    image: np.ndarray
+    photo: str
+    similarity: float
+    is_tagged: bool
+
+
+@dataclass(frozen=True)
+class ReportPrototype:
+    """A prototype, or a cluster centre that did not become one.
+
+    Attributes:
+        label (int): Its 0-based foreground class.
+        side (str): 'class' or 'context'.
+        features (int | None): Features in its cluster, if it is known.
+        share (float | None): Their share of those of class and side, in
+            [0, 1].
+        score (float): What the classifier gives it for the class, in [0, 1].
+        kept (bool): Whether it is a prototype.
+        patches (Sequence[ReportPatch]): The nearest parts of photos, the
+            nearest first.
+    """
+    label: int
+    side: str
+    features: int | None
+    share: float | None
+    score: float
+    kept: bool
+    patches: Sequence[ReportPatch]
 
 
 @dataclass
@@ -52,19 +96,22 @@ class HTMLReport:
         map_type (str): The maps that give the masks.
         bg_thr (float): Where the slider of the threshold starts, in [0, 1].
             Defaults to 0.5.
-        tables (Sequence[Sequence[Sequence[str]]]): Tables, each a list of
-            rows of cells, the header first; one without rows is left out.
+        tables (Mapping[str, Sequence[Sequence[str]]]): Tables by their
+            titles, each a list of rows of cells, the header first; one
+            without rows is left out.
         notes (Sequence[str]): Lines above the tables.
-        settings (str): Text behind the heading "Settings".
+        settings (Mapping[str, str]): Texts by what they are the settings of.
+        prototypes (Sequence[ReportPrototype]): Prototypes, by class.
     """
     title: str
     classes: Sequence[str]
     palette: Sequence[Sequence[int]]
     map_type: str
     bg_thr: float = 0.5
-    tables: Sequence[Sequence[Sequence[str]]] = ()
+    tables: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
     notes: Sequence[str] = ()
-    settings: str = ''
+    settings: Mapping[str, str] = field(default_factory=dict)
+    prototypes: Sequence[ReportPrototype] = ()
     _photos: list[dict] = field(default_factory=list)
 
     def add(self, photo: ReportPhoto) -> None:
@@ -94,14 +141,22 @@ class HTMLReport:
             kinds=[(kind, map_title(kind)) for kind in kinds],
             kind=self.map_type,
             threshold=self.bg_thr,
-            tables=self.tables,
+            tables=list(self.tables.items()),
             notes=self.notes,
-            settings=self.settings,
+            settings=list(self.settings.items()),
+            prototypes=[_embed_prototype(row) for row in self.prototypes],
             photos=sorted(self._photos, key=lambda photo: photo['confidence']))
         # no name may end the script that holds it
         text = json.dumps(data).replace('<', '\\u003c')
         page = _TEMPLATE.read_text(encoding='utf-8').replace('@DATA@', text)
         write_bytes(path, page.encode())
+
+
+def _embed_prototype(prototype: ReportPrototype) -> dict:
+    row = asdict(prototype)
+    for patch in row['patches']:
+        patch['image'] = _uri(patch['image'], 'JPEG', quality=75)
+    return row
 
 
 def _embed(photo: ReportPhoto) -> dict:
@@ -121,12 +176,14 @@ def _embed(photo: ReportPhoto) -> dict:
             ]
             for kind, maps in photo.maps.items()
         },
-        layers=[(title,
-                 _uri(
-                     _shrink(
-                         mask.astype(np.uint8), _PHOTO_SIZE,
-                         cv2.INTER_NEAREST), 'PNG'))
-                for title, mask in photo.masks.items()])
+        layers=[(title, _embed_mask(mask))
+                for title, mask in photo.masks.items()],
+        truth=None if photo.truth is None else _embed_mask(photo.truth))
+
+
+def _embed_mask(mask: np.ndarray) -> str:
+    return _uri(
+        _shrink(mask.astype(np.uint8), _PHOTO_SIZE, cv2.INTER_NEAREST), 'PNG')
 
 
 def _shrink(image: np.ndarray, side: int, how: int) -> np.ndarray:

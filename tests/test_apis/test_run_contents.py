@@ -2,7 +2,7 @@
 import os
 from datetime import datetime
 
-from mmlpcam.apis.run_contents import run_seconds
+from mmlpcam.apis.run_scores import run_seconds
 
 
 def test_time_of_a_run_that_was_continued(tmp_path):

@@ -1,5 +1,4 @@
 """A segmentor that trains on labels which follow its own classifier."""
-import runpy
 import shutil
 from pathlib import Path
 
@@ -12,6 +11,9 @@ from mmengine.runner import Runner
 from mmseg.registry import DATASETS, HOOKS, MODELS
 from PIL import Image
 
+from mmlpcam.apis.run_contents import RunContents, for_photos
+from mmlpcam.apis.run_page import RunPage
+from mmlpcam.apis.run_panel import RunPanel
 from mmlpcam.engine import LabelRefresher, PrototypeBankHook, last_checkpoint
 from mmlpcam.engine.hooks import prototype_bank_hook as hook_module
 from mmlpcam.evaluation import PseudoLabelWriter
@@ -451,10 +453,12 @@ def test_killed_before_a_generation_is_whole(job):
 
 
 def test_report(job):
-    report = runpy.run_path(str(ROOT / 'tools/report.py'))
 
-    def draw(cfg, run, *args):
-        return report['draw'](report['RunContents'](cfg, run), *args)
+    def draw(cfg, run, num_images, bg_thrs):
+        contents = RunContents(cfg, run)
+        panel = RunPanel(contents, bg_thrs)
+        assert not for_photos(contents, [(num_images, panel.add)])
+        return panel.draw()
 
     run = job.folder / 'run'
     run.mkdir()
@@ -463,14 +467,16 @@ def test_report(job):
     with pytest.raises(ValueError, match='wait until the warm-up is over'):
         draw(cfg, run, 2, [])
     job.train()
-    panel, _ = draw(cfg, run, 2, [.3])
+    panel = draw(cfg, run, 2, [.3])
     assert panel.ndim == 3 and panel.shape[2] == 3
-    more, _ = draw(cfg, run, 4, [.3])
+    more = draw(cfg, run, 4, [.3])
     assert more.shape[0] > panel.shape[0] and more.shape[1] == panel.shape[1]
     # a column for a threshold
-    assert draw(cfg, run, 2, [])[0].shape[1] < panel.shape[1]
-    contents = report['RunContents'](cfg, run)
-    assert not report['write_html'](contents, run / 'page.html', 2)
+    assert draw(cfg, run, 2, []).shape[1] < panel.shape[1]
+    contents = RunContents(cfg, run)
+    page = RunPage(contents)
+    assert not for_photos(contents, [(2, page.add)])
+    page.write(run / 'page.html')
     assert '"pseudo label"' in (run / 'page.html').read_text()
     cfg.custom_hooks = []
     with pytest.raises(ValueError, match='neither stages nor'):

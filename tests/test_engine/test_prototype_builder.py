@@ -146,7 +146,7 @@ def test_draws_depend_on_the_seed_only():
 
 def test_bank_equals_a_plain_computation(tiny, voc_mini, clustered):
     model = tiny.build()
-    builder(
+    table = builder(
         voc_mini, max_features_per_class=None, mu_b_low=.1,
         seed=3).build(model)
     expected = features_by_hand(model, voc_mini)
@@ -154,7 +154,7 @@ def test_bank_equals_a_plain_computation(tiny, voc_mini, clustered):
     calls = iter(clustered)
     kept = 0
     for label in range(3):
-        centers = []
+        found = []
         for side in ('fg', 'bg'):
             points, num_clusters, kwargs = next(calls)
             by_hand = torch.cat(
@@ -162,11 +162,21 @@ def test_bank_equals_a_plain_computation(tiny, voc_mini, clustered):
             torch.testing.assert_close(points, by_hand, rtol=0, atol=1e-5)
             assert num_clusters == 3 and kwargs['seed'] == 3
             assert len(kwargs['keys'].unique()) == len(points)
-            centers.append(
-                kmeans(points, 3, seed=3, keys=kwargs['keys']).centers)
-        scores = [prototype_scores(c, weight)[:, label] for c in centers]
-        fg = centers[0][select_class_prototypes(scores[0], .2)]
-        bg = centers[1][select_context_prototypes(scores[1], .95, .1)]
+            found.append(kmeans(points, 3, seed=3, keys=kwargs['keys']))
+        scores = [
+            prototype_scores(each.centers, weight)[:, label] for each in found
+        ]
+        keep = [
+            select_class_prototypes(scores[0], .2),
+            select_context_prototypes(scores[1], .95, .1)
+        ]
+        fg, bg = (each.centers[chosen] for each, chosen in zip(found, keep))
+        for side, *columns in zip(('class', 'context'),
+                                  (each.counts for each in found), scores,
+                                  keep):
+            assert table[label][side] == [
+                *zip(*(column.tolist() for column in columns))
+            ]
         assert bank.class_valid[label].sum() == len(fg)
         assert bank.context_valid[label].sum() == len(bg)
         assert torch.equal(bank.class_prototypes[label, :len(fg)], fg)

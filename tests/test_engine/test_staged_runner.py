@@ -1,10 +1,9 @@
 """Chains of stages: order, resuming, refusing."""
 import hashlib
-import importlib.util
 import json
-import runpy
 import shutil
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,12 +13,13 @@ from mmengine.hooks import Hook
 from mmseg.registry import HOOKS, RUNNERS
 from PIL import Image
 
-from mmlpcam.apis.run_contents import stages_of
+from mmlpcam.apis.run_contents import RunContents, for_photos, stages_of
+from mmlpcam.apis.run_page import RunPage
+from mmlpcam.apis.run_panel import RunPanel
+from mmlpcam.apis.run_scores import score_table
 from mmlpcam.engine import StagedRunner, last_checkpoint
 from mmlpcam.evaluation import PseudoLabelWriter
 from mmlpcam.utils import read_json, write_json
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Killed(BaseException):
@@ -345,13 +345,41 @@ def test_amp_reaches_all_training_stages(config, tmp_path):
     assert classifier.cfg.optim_wrapper.loss_scale == 'dynamic'
 
 
+def test_pictures_of_all_stages_go_to_one_place(config, tmp_path):
+    config.work_dir = str(tmp_path)
+    config.visualizer.vis_backends = [dict(type='TensorboardVisBackend')]
+    for stage in StagedRunner(config).stages:
+        assert stage.cfg.visualizer == config.visualizer
+        hook = stage.cfg.default_hooks.visualization
+        assert hook.type == 'StagePicturesHook'
+
+
+def check_atlas(page, run):
+    """The page has all prototypes of the checkpoint, and their clusters."""
+    bank = run.classifier.decode_head.bank
+    kept = [row for row in page['prototypes'] if row['kept']]
+    for side in ('class', 'context'):
+        numbers = [0] * len(bank.class_valid)
+        for row in kept:
+            numbers[row['label']] += row['side'] == side
+        assert numbers == getattr(bank, f'{side}_valid').sum(1).tolist()
+    assert all(row['features'] > 0 for row in page['prototypes'])
+    assert not any(row['patches']
+                   for row in page['prototypes'] if not row['kept'])
+    names = {photo['name'] for photo in page['photos']}
+    for row in kept:  # a patch of each photo
+        assert {patch['photo'] for patch in row['patches']} == names
+        nearest = [patch['similarity'] for patch in row['patches']]
+        assert nearest == sorted(nearest, reverse=True)
+
+
 def test_report_shows_each_step(config, unbroken, tmp_path):
-    spec = importlib.util.spec_from_file_location('report',
-                                                  ROOT / 'tools/report.py')
-    report = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(report)
-    run = report.RunContents(config.copy(), unbroken)
-    panel, _ = report.draw(run, num_images=2, bg_thrs=[])
+    run = RunContents(config.copy(), unbroken)
+    panel, html = RunPanel(run), RunPage(run)
+    with mock.patch.object(run, 'read', wraps=run.read) as read:
+        assert not for_photos(run, [(2, panel.add), (3, html.add)])
+    assert read.call_count == 3  # none twice
+    panel = panel.draw()
     columns = [panel[30:, x:x + 192] for x in range(0, panel.shape[1], 196)]
     assert len(columns) == 6
     photos = [
@@ -361,16 +389,21 @@ def test_report_shows_each_step(config, unbroken, tmp_path):
     assert min(abs(columns[0][:188] - photo).mean() for photo in photos) < 12
     for one, two in zip(columns, columns[1:]):
         assert (one != two).any()
-    assert not report.write_html(run, tmp_path / 'page.html', 2)
+    html.write(tmp_path / 'page.html')
     text = (tmp_path / 'page.html').read_text().partition('id="data">')[2]
     page = json.loads(text.partition('</script>')[0])
     assert [name for name, _ in page['kinds']] == run.kinds
-    assert [row[0] for row in page['tables'][1]
-            ] == ['stage', *(stage.title for stage in run.stages)]
-    assert [title for title, _ in page['photos'][0]['layers']
-            ] == ['pseudo label', 'prediction', 'ground truth']
+    assert [row[0] for row in dict(page['tables'])['Time']
+            ] == ['stage', *(stage.title for stage in run.stages), 'all']
+    assert [title for title, _ in page['settings']
+            ] == ['the run', *(stage.title for stage in run.stages)]
+    photo = page['photos'][0]
+    assert [title
+            for title, _ in photo['layers']] == ['pseudo label', 'prediction']
+    assert photo['truth']
     doubts = [photo['confidence'] for photo in page['photos']]
-    assert len(doubts) == 2 and doubts == sorted(doubts)
+    assert len(doubts) == 3 and doubts == sorted(doubts)
+    check_atlas(page, run)
     # maps that were stored are those that the model would make
     found = run.read(0)
     run._maps_dir = None
@@ -447,28 +480,23 @@ def test_stages_between_others(with_more_stages):
         assert ((mask == 0) | (mask == masks['labels'][name])).all()
 
 
-def test_a_report_walks_the_stages(with_more_stages, capsys):
-    report = runpy.run_path(str(ROOT / 'tools/report.py'))
+def test_a_report_walks_the_stages(with_more_stages):
     work_dir = Path(with_more_stages.work_dir)
     stages = stages_of(with_more_stages, work_dir)
-    report['print_scores'](work_dir, stages)
-    printed = capsys.readouterr().out
-    for name in ('CAM', 'LPCAM-F', 'LPCAM'):
-        assert f' {name} seed, the training images ' in printed
-    assert 'not stored' not in printed and 'segmentor' not in printed
+    _, *rows = score_table(work_dir, stages)
+    assert [row[0] for row in rows] == [
+        f'{name} seed, the training images'
+        for name in ('CAM', 'LPCAM-F', 'LPCAM')
+    ]
     stages[2].title = 'one; two'
     (work_dir / 'direct').mkdir()
     scores = read_json(work_dir / 'seed/scores.json')
     scores['maps'] = dict(
         other=scores['maps']['lpcam'], cam=scores['maps']['cam'])
     write_json(work_dir / 'direct/scores.json', scores)
-    report['print_scores'](work_dir, stages)
-    rows = [
-        line.split(',')[0].strip('| ')
-        for line in capsys.readouterr().out.splitlines() if ',' in line
-    ]
+    _, *rows = score_table(work_dir, stages)
     # in the order of the chain
-    assert rows == [
+    assert [row[0].split(',')[0] for row in rows] == [
         'CAM one; two', 'other one; two', 'CAM seed', 'LPCAM-F seed',
         'LPCAM seed'
     ]

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmlpcam.visualization import HTMLReport, ReportPhoto
+from mmlpcam.visualization import (HTMLReport, ReportPatch, ReportPhoto,
+                                   ReportPrototype)
 
 EVIL = '</script><img src=x onerror="document.title=1">&amp;'
 
@@ -28,8 +29,21 @@ def photo(name, confidence, tags=(0, 2), size=(40, 60)):
         tags,
         np.full((*size, 3), 200, np.uint8),
         maps=dict(cam=1 - lpcam, lpcam=lpcam),
-        masks={'ground truth': truth},
-        confidence=confidence)
+        masks={'made before': truth},
+        confidence=confidence,
+        truth=truth if confidence < .5 else None)
+
+
+def prototypes():
+    patches = [
+        ReportPatch(np.full((8, 8, 3), 90, np.uint8), EVIL, .875, True),
+        ReportPatch(np.full((8, 8, 3), 10, np.uint8), 'none', -.5, False)
+    ]
+    return [
+        ReportPrototype(1, 'class', 30, .75, .625, True, patches),
+        ReportPrototype(1, 'class', 10, .25, .125, False, ()),
+        ReportPrototype(1, 'context', None, None, .5, True, patches[:1])
+    ]
 
 
 @pytest.fixture
@@ -40,9 +54,13 @@ def page(tmp_path):
         palette=[[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]],
         map_type='lpcam',
         bg_thr=.4,
-        tables=[[['what', 'mIoU'], ['seed', '12.3']], [['no rows']]],
+        tables={
+            EVIL: [['what', 'mIoU'], [EVIL, '12.3']],
+            'empty': [['no rows']]
+        },
         notes=['a note'],
-        settings='lr = 1 < 2')
+        settings={EVIL: 'lr = 1 < 2'},
+        prototypes=prototypes())
     report.add(photo('certain', .9))
     report.add(photo(EVIL, .2))
     report.add(photo('none', 1., tags=()))
@@ -89,13 +107,18 @@ def test_structure(page):
     assert 'http' not in re.sub('http-equiv', '', page.read_text())
     assert [p['name'] for p in data['photos']] == [EVIL, 'certain', 'none']
     assert data['kinds'] == [['cam', 'CAM'], ['lpcam', 'LPCAM']]
-    assert data['tables'][0][1] == ['seed', '12.3']
+    assert data['tables'][0] == [EVIL, [['what', 'mIoU'], [EVIL, '12.3']]]
     first = data['photos'][0]
     ramp = np.linspace(0, 255, 60)
     assert np.allclose(pixels(first['maps']['lpcam'][0])[5], ramp, atol=.51)
     (title, mask), = first['layers']
-    assert title == 'ground truth' and pixels(mask)[[0, 15, 30],
-                                                    0].tolist() == [3, 255, 0]
+    assert title == 'made before' and mask == first['truth']
+    assert pixels(mask)[[0, 15, 30], 0].tolist() == [3, 255, 0]
+    assert data['photos'][1]['truth'] is None
+    row, dropped, context = data['prototypes']
+    assert (row['features'], row['share'], row['kept']) == (30, .75, True)
+    assert abs(pixels(row['patches'][0]['image']).astype(int) - 90).max() < 3
+    assert not dropped['kept'] and context['features'] is None
     assert pixels(first['photo']).shape == (40, 60, 3)
 
 
@@ -146,12 +169,30 @@ def shares(dom):
     return [float(share) for share in re.findall(r'mask: ([\d.]+) %', dom)]
 
 
+def scores(dom):
+    return [float(s) for s in re.findall(r'photo, mIoU ([\d.]+)', dom)]
+
+
 def test_in_a_browser(page):
     dom = open_page(page)
     # of columns 0 to 59 at x / 59 > 0.4, 36 are foreground
     assert shares(dom) == [60., 60., 0.]
     assert dom.index('&lt;/script&gt;&lt;img') < dom.index('certain')
-    assert '<img' not in dom and '<title>a &lt;b&gt;run' in dom
+    assert '<img src=x' not in dom and '<title>a &lt;b&gt;run' in dom
+    # 24 of 60 columns are background, truly so in 20 of 30 rows that count:
+    # 480 of 1440 pixels; neither the cat nor the missed dog has any
+    assert scores(dom) == [11.1] and '>mIoU 11.1, 1 photos' in dom
+    # a prototype, a centre that was dropped, one of which little is known
+    assert re.findall(r'<tr class="(kept|dropped)">',
+                      dom) == ['kept', 'dropped', 'kept']
+    assert '30 (75 %)' in dom and 'not known' in dom
+    assert re.findall(r'<figcaption>([-\d.]+)',
+                      dom) == ['0.88', '-0.50', '0.88']
+    assert len(re.findall('<img class="other"', dom)) == 1
+    assert len(re.findall('<img', dom)) == 3
+    tags = Tags()
+    tags.feed(dom)
+    assert not any('onerror' in attrs for _, attrs in tags.found)
     assert dom.count('map: cat') == 2 and '<td>12.3</td>' in dom
     assert 'no rows' not in dom
 
@@ -167,7 +208,10 @@ def test_slider_and_maps_change_masks(page):
     </script></body>"""
     text = page.read_text()
     page.write_text(text.replace('</body>', move.replace('KIND', '')))
-    assert shares(open_page(page)) == [20., 20., 0.]
+    dom = open_page(page)
+    assert shares(dom) == [20., 20., 0.]
+    # background: 48 columns, 960 of 1680 pixels
+    assert scores(dom) == [19.]
     page.write_text(
         text.replace(
             '</body>',
@@ -177,4 +221,16 @@ def test_slider_and_maps_change_masks(page):
       kind.value = 'cam';
       kind.dispatchEvent(new Event('change'));""")))
     # the second map, 1 - x / 118, is above 0.8 in columns 0 to 23
-    assert shares(open_page(page)) == [40., 40., 0.]
+    dom = open_page(page)
+    assert shares(dom) == [40., 40., 0.]
+    # background 720 of 1560; column 0 is the cat, the dog has 230 of 1060
+    assert scores(dom) == [22.6]
+
+
+def test_a_run_without_prototypes(page):
+    text = page.read_text()
+    page.write_text(
+        re.sub(r'"prototypes": \[.*?\], "photos"',
+               '"prototypes": [], "photos"', text))
+    dom = open_page(page)
+    assert '<details id="atlas" hidden="">' in dom and '<img' not in dom

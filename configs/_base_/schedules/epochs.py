@@ -12,4 +12,4 @@ default_hooks = dict(
     new_sizes=dict(type='NewSizesHook'),
     logger=dict(type='LoggerHook', interval=20),
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
-    visualization=dict(type='SegVisualizationHook'))
+    visualization=dict(type='StagePicturesHook'))

@@ -14,4 +14,4 @@ default_hooks = dict(
     checkpoint=dict(
         type='CheckpointHook', by_epoch=False, interval=2000,
         max_keep_ckpts=2),
-    visualization=dict(type='SegVisualizationHook'))
+    visualization=dict(type='StagePicturesHook'))

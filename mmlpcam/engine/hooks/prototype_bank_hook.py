@@ -11,6 +11,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import HOOKS
 
+from mmlpcam.engine.bank_report import CLUSTERS
 from mmlpcam.engine.label_refresher import LabelRefresher
 from mmlpcam.engine.prototype_builder import PrototypeBuilder
 from mmlpcam.models import find_prototype_head
@@ -167,9 +168,14 @@ class PrototypeBankHook(Hook):
                 runner.message_hub.get_info(_GENERATION))
 
     def build(self, runner: Runner) -> None:
-        """Build the bank of the model of a runner now."""
+        """Build the bank of the model of a runner now.
+
+        The message hub, and so the checkpoint, gets what the clusters were,
+        for reports.
+        """
         with _averaged(runner), _autocast(runner):
-            self.builder.build(_unwrap(runner), self.momentum)
+            runner.message_hub.update_info(
+                CLUSTERS, self.builder.build(_unwrap(runner), self.momentum))
 
     def check_loop(self, by_iter: bool, end: int) -> None:
         """Check that banks and labels are made in time.

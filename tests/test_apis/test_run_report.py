@@ -1,14 +1,12 @@
 """Parts of the picture; the tutorial's test draws whole ones."""
-import runpy
-from pathlib import Path
-
 import pytest
 import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'report.py'
-REPORT = runpy.run_path(str(TOOL))
+from mmlpcam.apis.run_contents import choose, is_finished
+from mmlpcam.apis.run_panel import mask_of
+from mmlpcam.apis.run_scores import last_validation, score_table
 
 
 def test_masks_at_other_thresholds():
@@ -16,7 +14,7 @@ def test_masks_at_other_thresholds():
     sample = SegDataSample(metainfo=dict(img_labels=(0, 2)))
     sample.activation = PixelData(lpcam=maps)
     masks = {
-        bg_thr: REPORT['mask_of'](sample, 'lpcam', bg_thr).tolist()
+        bg_thr: mask_of(sample, 'lpcam', bg_thr).tolist()
         for bg_thr in (0., .5, .7, 1.)
     }
     # equality is background, as in all masks of maps
@@ -40,7 +38,6 @@ class Photos:
 
 
 def test_shown_photos():
-    choose = REPORT['choose']
     assert choose(Photos(), {}, 8) == [0, 2, 4, 6, 8]
     three = choose(Photos(), {}, 3)
     assert three == sorted(three) and len(three) == 3
@@ -52,7 +49,6 @@ def test_shown_photos():
 
 
 def test_stage_that_is_under_way(tmp_path):
-    is_finished = REPORT['is_finished']
     assert not is_finished(tmp_path)
     state = tmp_path / 'stage.json'
     state.write_text('{"finished": false}')
@@ -71,22 +67,21 @@ def log(tmp_path):
 
 
 def test_last_score_of_a_log(log, tmp_path):
-    last = REPORT['last_validation']
-    assert last(tmp_path) == 20.5
+    assert last_validation(tmp_path) == 20.5
     with log.open('a') as file:
         file.write('{"lr": 0.1, "iter": 5}\n')
-    assert last(tmp_path) == 20.5
+    assert last_validation(tmp_path) == 20.5
     later = tmp_path / '20260102_000000/vis_data/scalars.json'
     later.parent.mkdir(parents=True)
     later.write_text('{"mIoU": 30.5, "step": 6}\n')
-    assert last(tmp_path) == 30.5
+    assert last_validation(tmp_path) == 30.5
 
 
 @pytest.mark.parametrize('torn', ['{"mIoU": 77', '{"mIoU": 77.5}', '{', '7'])
 def test_line_that_is_being_written(log, tmp_path, torn):
     with log.open('a') as file:
         file.write(torn)
-    assert REPORT['last_validation'](tmp_path) == 20.5
+    assert last_validation(tmp_path) == 20.5
 
 
 @pytest.mark.parametrize('line', [
@@ -97,12 +92,12 @@ def test_log_that_is_damaged(log, tmp_path, line):
     log.write_bytes(line + b'\n' + log.read_bytes())
     with pytest.raises(
             ValueError, match=f'{log} is no valid log of scores.*remove it'):
-        REPORT['last_validation'](tmp_path)
+        last_validation(tmp_path)
 
 
-def test_joint_run_that_is_under_way(log, tmp_path, capsys):
+def test_joint_run_that_is_under_way(log, tmp_path):
     with log.open('a') as file:
         file.write('{"mIo')
-    REPORT['print_scores'](tmp_path, [])
-    assert '| segmentor, validation split | 20.50 |' in ' '.join(
-        capsys.readouterr().out.split())
+    assert score_table(tmp_path, [])[1:] == [[
+        'segmentor, validation split', '20.50', '', '', ''
+    ]]
