@@ -3,8 +3,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 # Okabe and Ito: told apart by colour-blind readers too.
 _COLORS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
@@ -43,6 +41,10 @@ def draw_curves(x: np.ndarray, panels: Mapping[str, Sequence[Curve]],
     Returns:
         np.ndarray: (H, W, 3) uint8, RGB.
     """
+    # takes longer to import than all of this package
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(
         figsize=(9, 1 + 3 * len(panels)), dpi=120, layout='constrained')
     # without pyplot, which would keep the figure and look for a display
