@@ -11,8 +11,7 @@ from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
 from mmlpcam.ops import balanced_smooth_loss, flip_average, gated_maps
-from mmlpcam.structures import (ActivationMaps, MapType, find_map_type,
-                                register_map_type)
+from mmlpcam.structures import ActivationMaps, MapType, register_map_type
 from mmlpcam.utils import check_no_stage
 from mmlpcam.utils.masks import read_index_mask
 from .map_head import label_vectors
@@ -219,15 +218,12 @@ class AMNet(MapRefiner[Tensor], EncoderDecoder):
                 self.extract_feat(views),
                 labels.repeat(len(views) // len(images), 1))
             logits.append(flip_average(found) if flip else found)
-        kind = find_map_type(self.map_type)
         refined = []
         for i, (seeds, sample) in enumerate(zip(maps, data_samples)):
             seed = _read_seed(self.seed_dir, sample.image_id, seeds.size)
             planes = gated_maps([scale[i] for scale in logits], seeds.labels,
                                 seed.to(images.device), seeds.size)
-            refined.append(
-                ActivationMaps.of_kind(kind, seeds.labels, [planes[1:]],
-                                       seeds.size, seeds.size))
+            refined.append(self.refined(seeds, planes[1:]))
         return refined
 
 

@@ -11,7 +11,7 @@ from mmseg.utils import SampleList
 from torch import Tensor, nn
 
 from mmlpcam.ops import covered_size, flip_average, pair_affinity, random_walk
-from mmlpcam.structures import ActivationMaps, find_map_type
+from mmlpcam.structures import ActivationMaps
 from .map_refiner import MapRefiner
 from .pair_head import PairHead
 
@@ -135,7 +135,6 @@ class IRNet(MapRefiner[Tensor], EncoderDecoder):
         walk = dict(self.test_cfg)
         power = walk.pop('power')
         del walk['bg_thr']  # of the mask
-        kind = find_map_type(self.map_type)
         stride = self.decode_head.out_stride
         refined = []
         for seeds, edge, sample in zip(maps, self.boundaries(images),
@@ -144,9 +143,7 @@ class IRNet(MapRefiner[Tensor], EncoderDecoder):
                 seeds.strided(stride).to(edge)**power, edge, **walk)
             sample.set_data(dict(edge=PixelData(data=edge[None])))
             refined.append(
-                ActivationMaps.of_kind(kind, seeds.labels, [walked],
-                                       seeds.size,
-                                       covered_size(seeds.size, stride)))
+                self.refined(seeds, walked, covered_size(seeds.size, stride)))
         return refined
 
 

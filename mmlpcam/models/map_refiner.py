@@ -8,7 +8,7 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import SampleList
 from torch import Tensor
 
-from mmlpcam.structures import ActivationMaps, load_maps
+from mmlpcam.structures import ActivationMaps, find_map_type, load_maps
 from .map_inference import set_map_prediction, without_padding
 from .test_settings import complete_test_cfg
 
@@ -118,6 +118,25 @@ class MapRefiner(MapReader[Images]):
             list[ActivationMaps]: N refined maps of the same labels and size,
             with ``map_type`` as their source.
         """
+
+    def refined(self,
+                seeds: ActivationMaps,
+                planes: Tensor,
+                extent: tuple[int, int] | None = None) -> ActivationMaps:
+        """Put refined values in the place of those of stored maps.
+
+        Args:
+            seeds (ActivationMaps): The stored maps of an image, n of them.
+            planes (Tensor): The refined ones, (n, h, w).
+            extent (tuple[int, int], optional): Size (H, W) of the area that
+                they cover. Defaults to None: that of the image.
+
+        Returns:
+            ActivationMaps: Maps of ``map_type``, of the same labels and size.
+        """
+        return ActivationMaps.of_kind(
+            find_map_type(self.map_type), seeds.labels, [planes], seeds.size,
+            extent or seeds.size)
 
     def label(self, images: Images, maps: Sequence[ActivationMaps],
               data_samples: SampleList) -> None:

@@ -6,8 +6,7 @@ from mmseg.utils import SampleList
 from torch import Tensor
 
 from mmlpcam.ops import pixel_adaptive_refine
-from mmlpcam.structures import (ActivationMaps, MapType, find_map_type,
-                                register_map_type)
+from mmlpcam.structures import ActivationMaps, MapType, register_map_type
 from .map_refiner import MapRefiner, TrainingFree
 
 register_map_type(MapType('par', 'PAR', normalization='none', is_refined=True))
@@ -48,11 +47,11 @@ class PixelAdaptiveRefiner(MapRefiner[Sequence[Tensor]], TrainingFree):
         Returns:
             list[ActivationMaps]: N maps at the size of the image.
         """
-        kind = find_map_type(self.map_type)
         settings = {k: v for k, v in self.test_cfg.items() if k != 'bg_thr'}
         return [
-            ActivationMaps.of_kind(kind, each.labels, [
-                pixel_adaptive_refine(each.full().to(image.device), image, **
-                                      settings)
-            ], each.size, each.size) for image, each in zip(images, maps)
+            self.refined(
+                each,
+                pixel_adaptive_refine(each.full().to(image.device), image,
+                                      **settings))
+            for image, each in zip(images, maps)
         ]

@@ -9,8 +9,7 @@ from mmseg.utils import SampleList
 from torch import Tensor, nn
 
 from mmlpcam.ops import affinity_walk, covered_size, feature_affinity
-from mmlpcam.structures import (ActivationMaps, MapType, find_map_type,
-                                register_map_type)
+from mmlpcam.structures import ActivationMaps, MapType, register_map_type
 from .map_refiner import MapRefiner
 from .pair_head import PairHead
 
@@ -117,7 +116,7 @@ class AffinityNet(MapRefiner[Tensor], EncoderDecoder):
         Raises:
             ValueError: If the features have not the stride of the head.
         """
-        head, kind = self.decode_head, find_map_type(self.map_type)
+        head = self.decode_head
         size = (images.shape[2], images.shape[3])
         extent = covered_size(size, head.stride)
         # a small photo has room for one source at least
@@ -142,8 +141,5 @@ class AffinityNet(MapRefiner[Tensor], EncoderDecoder):
                 radius=head.radius,
                 beta=self.test_cfg['beta'],
                 num_steps=self.test_cfg['num_steps'])
-            refined.append(
-                ActivationMaps.of_kind(kind, seeds.labels,
-                                       [walked.clamp(max=1.)], seeds.size,
-                                       extent))
+            refined.append(self.refined(seeds, walked.clamp(max=1.), extent))
         return refined

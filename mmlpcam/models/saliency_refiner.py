@@ -7,8 +7,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import SampleList
 from torch import Tensor
 
-from mmlpcam.structures import (ActivationMaps, MapType, find_map_type,
-                                register_map_type)
+from mmlpcam.structures import ActivationMaps, MapType, register_map_type
 from mmlpcam.utils import check_no_stage
 from mmlpcam.utils.masks import read_grey_map
 from .map_refiner import MapRefiner, TrainingFree
@@ -63,15 +62,11 @@ class SaliencyRefiner(MapRefiner[Sequence[Tensor]], TrainingFree):
             ValueError: If one is not a grey map, or of another size.
         """
         check_no_stage(self.saliency_dir, 'model.saliency_dir')
-        kind = find_map_type(self.map_type)
         refined = []
         for image, each, sample in zip(images, maps, data_samples):
             saliency = _read(self.saliency_dir, sample.image_id, each.size)
             planes = (each.full() + saliency) / 2
-            refined.append(
-                ActivationMaps.of_kind(kind, each.labels,
-                                       [planes.to(image.device)], each.size,
-                                       each.size))
+            refined.append(self.refined(each, planes.to(image.device)))
         return refined
 
 
