@@ -13,6 +13,8 @@ from .parts import PartsDataset
 from .photo_folder import PhotoFolderDataset
 from .pseudo_label_dataset import PseudoLabelDataset
 from .seg_dataset_wrapper import SegDatasetWrapper, check_files
+from .shards import (ShardSample, has_shard, read_shard, shard_names,
+                     write_shard)
 from .transforms import LoadPhoto, LoadPseudoLabel, RandomCanvasCrop
 
 __all__ = [
@@ -21,8 +23,9 @@ __all__ = [
     'ImageLabelSource', 'JSONLabels', 'LabelStudioLabels', 'Labels',
     'LoadPhoto', 'LoadPseudoLabel', 'MMPretrainJSONLabels', 'MaskLabels',
     'NPYLabels', 'PartsDataset', 'PhotoFolderDataset', 'PseudoLabelDataset',
-    'RandomCanvasCrop', 'SegDatasetWrapper', 'TagEncoder', 'VOCXMLLabels',
-    'check_all_labeled', 'check_files', 'check_images', 'check_masks',
-    'check_shared_masks', 'existing_path', 'label_file', 'load_labels',
-    'nested_datasets', 'read_label_json', 'with_image_ids'
+    'RandomCanvasCrop', 'SegDatasetWrapper', 'ShardSample', 'TagEncoder',
+    'VOCXMLLabels', 'check_all_labeled', 'check_files', 'check_images',
+    'check_masks', 'check_shared_masks', 'existing_path', 'has_shard',
+    'label_file', 'load_labels', 'nested_datasets', 'read_label_json',
+    'read_shard', 'shard_names', 'with_image_ids', 'write_shard'
 ]
