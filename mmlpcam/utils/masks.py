@@ -1,6 +1,7 @@
 """Index masks as PNG files."""
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from io import BytesIO
 
 import numpy as np
@@ -71,15 +72,17 @@ def encode_index_mask(mask: np.ndarray,
             f'{name}: class indices from {mask.min()} to {mask.max()} do not '
             'fit into a mask of 8 bits, [0, 255]: there are too many classes')
     mask = mask.astype(np.uint8)
-    # always 256 colours: Pillow packs fewer into 4 bits or less, which cuts
-    # the values
-    given = list(palette or ())
-    colors = given + voc_colormap()[len(given):]
     image = Image.fromarray(mask).convert('P')
-    image.putpalette(np.ravel(colors).tolist())
+    image.putpalette(_full_palette(tuple(map(tuple, palette or ()))))
     file = BytesIO()
     image.save(file, 'PNG')
     return file.getvalue()
+
+
+@lru_cache
+def _full_palette(colors: tuple[tuple[int, ...], ...]) -> bytes:
+    """Return 256 colours: Pillow packs fewer into 4 bits or less a pixel."""
+    return bytes(np.ravel([*colors, *voc_colormap()[len(colors):]]).tolist())
 
 
 def read_index_mask(path: str | os.PathLike) -> np.ndarray:
