@@ -23,7 +23,9 @@ import mmlpcam  # noqa: F401, registers its components
 
 REPO = Path(__file__).resolve().parents[1]
 # Programs that tests start; the search for examples would import them here.
-collect_ignore = ['test_tools/ranks.py', 'kill/chain.py']
+collect_ignore = [
+    'test_tools/ranks.py', 'test_tools/dying_tool.py', 'kill/chain.py'
+]
 
 # Several threads cost more than they bring at these sizes.
 torch.set_num_threads(1)

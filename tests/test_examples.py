@@ -1,4 +1,7 @@
-"""What examples/add_your_own adds, from the wheel, in fresh processes."""
+"""What examples/add_your_own adds, from the wheel, in fresh processes.
+
+And the worker of examples/ray_data.py.
+"""
 import importlib.util
 import json
 import os
@@ -6,9 +9,12 @@ import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from mmlpcam.structures import ActivationMaps
+from mmlpcam.utils import write_checkpoint
+from mmlpcam.utils.photos import read_photo
 
 EXAMPLES = Path(__file__).resolve().parents[1] / 'examples' / 'add_your_own'
 TINY = [
@@ -145,3 +151,33 @@ maps = multi_scale_maps(model, torch.randn(1, 3, 75, 100), [(3, )], ['cam'])
 assert maps[0]['cam'].full().shape == (1, 75, 100)
 assert model.backbone.timm_model.conv_stem.weight.std() > .1  # trained
 """
+
+
+def test_ray_example_without_ray(tiny, voc_mini, tmp_path):
+    """What a worker does with a batch."""
+    spec = importlib.util.spec_from_file_location(
+        'ray_data', EXAMPLES.parent / 'ray_data.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    (tmp_path / 'config.py').write_text(
+        f'model = {tiny.cfg(bg_thr=.5)!r}\n'
+        "test_pipeline = [dict(type='LoadPhoto'), dict(type='PackSegInputs')]")
+    write_checkpoint(
+        dict(
+            state_dict=tiny.build(with_bank=True).state_dict(),
+            meta=dict(dataset_meta=voc_mini.metainfo)), tmp_path / 'model.pth')
+    worker = module.Masks(
+        str(tmp_path / 'config.py'), str(tmp_path / 'model.pth'))
+    paths = [
+        str(voc_mini.root / f'JPEGImages/{name}.jpg')
+        for name in voc_mini.image_ids
+    ]
+    expected = worker.inferencer(paths)['predictions']
+    found = worker(
+        dict(
+            path=np.array(paths),
+            image=[read_photo(path)[..., ::-1] for path in paths]))
+    for i, mask in enumerate(expected):
+        size = found['height'][i], found['width'][i]
+        assert np.array_equal(
+            np.frombuffer(found['mask'][i], np.uint8).reshape(size), mask)

@@ -14,6 +14,8 @@ from .photo_folder import PhotoFolderDataset
 from .pseudo_label_dataset import PseudoLabelDataset
 from .same_size_batches import SameSizeBatchSampler
 from .seg_dataset_wrapper import SegDatasetWrapper, check_files
+from .shards import (ShardSample, has_shard, read_shard, shard_names,
+                     write_shard)
 from .transforms import LoadPhoto, LoadPseudoLabel, RandomCanvasCrop
 
 __all__ = [
@@ -23,8 +25,9 @@ __all__ = [
     'LoadPhoto', 'LoadPseudoLabel', 'MMPretrainJSONLabels', 'MaskLabels',
     'NPYLabels', 'PartsDataset', 'PhotoFolderDataset', 'PseudoLabelDataset',
     'RandomCanvasCrop', 'SameSizeBatchSampler', 'SegDatasetWrapper',
-    'TagEncoder', 'VOCXMLLabels', 'check_all_labeled', 'check_files',
-    'check_images', 'check_masks', 'check_shared_masks', 'existing_path',
-    'label_file', 'load_labels', 'nested_datasets', 'read_label_json',
-    'with_image_ids'
+    'ShardSample', 'TagEncoder', 'VOCXMLLabels', 'check_all_labeled',
+    'check_files', 'check_images', 'check_masks', 'check_shared_masks',
+    'existing_path', 'has_shard', 'label_file', 'load_labels',
+    'nested_datasets', 'read_label_json', 'read_shard', 'shard_names',
+    'with_image_ids', 'write_shard'
 ]

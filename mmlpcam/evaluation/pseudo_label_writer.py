@@ -112,14 +112,9 @@ class PseudoLabelWriter(BaseMetric):
             }))
         # on all ranks: if one alone failed, the others would wait for it
         if self.manifest_file.exists():
-            found = read_manifest(self.manifest_file)['settings']
-            changed = sorted(key for key in {*found, *self.settings}
-                             if found.get(key) != self.settings.get(key))
-            if changed:
-                raise RuntimeError(
-                    f'{self.out_dir} holds labels that were made with other '
-                    f'settings ({", ".join(changed)}): choose another '
-                    'out_dir, or remove that folder to make them anew')
+            check_same_settings(self.out_dir,
+                                read_manifest(self.manifest_file)['settings'],
+                                self.settings)
         barrier()
         if is_main_process():
             # what a killed run was writing
@@ -258,6 +253,27 @@ def is_labeled(out_dir: str | os.PathLike,
     """
     files = _label_files(Path(out_dir), image_id, with_maps, extra_map_types)
     return all(map(is_whole, files))
+
+
+def check_same_settings(out_dir: str | os.PathLike, found: dict,
+                        settings: dict) -> None:
+    """Refuse to continue labels that were made with other settings.
+
+    Args:
+        out_dir (str | os.PathLike): Where they are.
+        found (dict): Their settings.
+        settings (dict): Those wanted, as they would be read back from JSON.
+
+    Raises:
+        RuntimeError: If they differ.
+    """
+    changed = sorted(key for key in {*found, *settings}
+                     if found.get(key) != settings.get(key))
+    if changed:
+        raise RuntimeError(
+            f'{out_dir} holds labels that were made with other settings '
+            f'({", ".join(changed)}): choose another out_dir, or remove that '
+            'folder to make them anew')
 
 
 def read_manifest(path: str | os.PathLike) -> dict:

@@ -4,6 +4,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -112,21 +113,32 @@ class ActivationMaps:
         Args:
             path (str | os.PathLike): File name.
         """
+        content = self.encode()
+        with atomic_path(path) as tmp:
+            tmp.write_bytes(content)
+
+    def encode(self) -> bytes:
+        """Return the ``.npz`` file that :meth:`save` writes.
+
+        Returns:
+            bytes: The file; equal maps give equal bytes.
+        """
         # Any, since by its type one may be the `allow_pickle` of np.savez
         arrays: dict[str, Any] = {
             f'scale_{i}': maps.numpy()
             for i, maps in enumerate(self.cpu().scales)
         }
-        with atomic_path(path) as tmp:
-            np.savez(
-                tmp,
-                labels=np.asarray(self.labels, np.int64),
-                size=np.asarray(self.size, np.int64),
-                extent=np.asarray(self.extent, np.int64),
-                source=np.str_(self.source),
-                normalization=np.str_(self.normalization),
-                eps=np.float64(self.eps),
-                **arrays)
+        file = BytesIO()
+        np.savez(
+            file,
+            labels=np.asarray(self.labels, np.int64),
+            size=np.asarray(self.size, np.int64),
+            extent=np.asarray(self.extent, np.int64),
+            source=np.str_(self.source),
+            normalization=np.str_(self.normalization),
+            eps=np.float64(self.eps),
+            **arrays)
+        return file.getvalue()
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> 'ActivationMaps':

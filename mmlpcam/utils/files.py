@@ -6,10 +6,16 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-_PNG_START = b'\x89PNG\r\n\x1a\n'
-# the length, name and checksum of the empty last chunk
-_PNG_END = b'\0\0\0\0IEND\xaeB\x60\x82'
+from mmengine.fileio import LocalBackend, copyfile_from_local, get_file_backend
+
+# What whole files begin and end with: of a PNG, the end is the length, name
+# and checksum of the empty last chunk; of a tar archive, two empty blocks.
+_ENDS = {
+    '.png': (b'\x89PNG\r\n\x1a\n', b'\0\0\0\0IEND\xaeB\x60\x82'),
+    '.tar': (b'', bytes(1024)),
+}
 
 
 @contextmanager
@@ -90,6 +96,37 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         tmp.unlink(missing_ok=True)
 
 
+@contextmanager
+def stored_path(path: str | os.PathLike,
+                backend_args: dict[str, Any] | None = None) -> Iterator[Path]:
+    """Yield a local file that is stored as ``path`` if the block succeeds.
+
+    It appears whole or not at all: on a local disk see :func:`atomic_path`;
+    elsewhere it is copied by MMEngine's file backend.
+
+    Args:
+        path (str | os.PathLike): Where it is to be stored.
+        backend_args (dict, optional): The backend, as in
+            :func:`mmengine.fileio.get_file_backend`. Defaults to None: that
+            of the prefix of the path.
+
+    Yields:
+        Path: Temporary file to write to.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    backend = get_file_backend(str(path), backend_args=backend_args)
+    if isinstance(backend, LocalBackend):
+        with atomic_path(path) as tmp:
+            yield tmp
+        return
+    with tempfile.TemporaryDirectory(prefix='mmlpcam-') as folder:
+        tmp = Path(folder) / Path(path).name
+        yield tmp
+        copyfile_from_local(tmp, str(path), backend_args=backend_args)
+
+
 def write_bytes(path: str | os.PathLike, content: bytes) -> None:
     """Write a file atomically, and see it on the disk.
 
@@ -120,9 +157,9 @@ def is_whole(path: str | os.PathLike) -> bool:
     Only the ends of a file are read: a damaged middle is not found.
 
     Args:
-        path (str | os.PathLike): A ``.png``, or a zip archive, which ``.npz``
-            and ``.pth`` are; of another file it is only known whether it is
-            empty.
+        path (str | os.PathLike): A ``.png``, a ``.tar``, or a zip archive,
+            which ``.npz`` and ``.pth`` are; of another file it is only known
+            whether it is empty.
 
     Returns:
         bool: Whether it is.
@@ -132,12 +169,13 @@ def is_whole(path: str | os.PathLike) -> bool:
         if path.suffix in ('.npz', '.pth'):
             return zipfile.is_zipfile(path)
         with path.open('rb') as file:
-            if path.suffix != '.png':
+            if path.suffix not in _ENDS:
                 return bool(file.read(1))
-            start = file.read(len(_PNG_START))
+            first, last = _ENDS[path.suffix]
+            start = file.read(len(first))
             file.seek(0, os.SEEK_END)
-            file.seek(-min(len(_PNG_END), file.tell()), os.SEEK_END)
-            return start == _PNG_START and file.read() == _PNG_END
+            file.seek(-min(len(last), file.tell()), os.SEEK_END)
+            return start == first and file.read() == last
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return False
 

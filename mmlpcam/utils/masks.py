@@ -1,6 +1,8 @@
 """Index masks as PNG files."""
 import os
 from collections.abc import Sequence
+from functools import lru_cache
+from io import BytesIO
 
 import numpy as np
 from PIL import Image
@@ -37,26 +39,50 @@ def write_index_mask(path: str | os.PathLike,
 
     Args:
         path (str | os.PathLike): File name. The file appears whole.
+        mask (np.ndarray): See :func:`encode_index_mask`.
+        palette (Sequence[Sequence[int]], optional): The same.
+
+    Raises:
+        ValueError: If an index does not fit into 8 bits.
+    """
+    content = encode_index_mask(mask, palette, str(path))
+    with atomic_path(path) as tmp:
+        tmp.write_bytes(content)
+
+
+def encode_index_mask(mask: np.ndarray,
+                      palette: Sequence[Sequence[int]] | None = None,
+                      name: str = 'mask') -> bytes:
+    """Return the PNG file (mode P) of a mask.
+
+    Args:
         mask (np.ndarray): Class indices, (H, W), integers in [0, 255].
         palette (Sequence[Sequence[int]], optional): RGB colour per class.
             Defaults to None: those of PASCAL VOC.
+        name (str): What the error calls it. Defaults to 'mask'.
+
+    Returns:
+        bytes: The file.
 
     Raises:
         ValueError: If an index does not fit into 8 bits.
     """
     if mask.size and not 0 <= mask.min() <= mask.max() <= 255:
         raise ValueError(
-            f'{path}: class indices from {mask.min()} to {mask.max()} do not '
+            f'{name}: class indices from {mask.min()} to {mask.max()} do not '
             'fit into a mask of 8 bits, [0, 255]: there are too many classes')
     mask = mask.astype(np.uint8)
-    # always 256 colours: Pillow packs fewer into 4 bits or less, which cuts
-    # the values
-    given = list(palette or ())
-    colors = given + voc_colormap()[len(given):]
     image = Image.fromarray(mask).convert('P')
-    image.putpalette(np.ravel(colors).tolist())
-    with atomic_path(path) as tmp:
-        image.save(tmp)
+    image.putpalette(_full_palette(tuple(map(tuple, palette or ()))))
+    file = BytesIO()
+    image.save(file, 'PNG')
+    return file.getvalue()
+
+
+@lru_cache
+def _full_palette(colors: tuple[tuple[int, ...], ...]) -> bytes:
+    """Return 256 colours: Pillow packs fewer into 4 bits or less a pixel."""
+    return bytes(np.ravel([*colors, *voc_colormap()[len(colors):]]).tolist())
 
 
 def read_index_mask(path: str | os.PathLike) -> np.ndarray:

@@ -1,5 +1,6 @@
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -191,11 +192,12 @@ def test_failure_leaves_no_half_mask(tmp_path, monkeypatch):
     made.process(None, [sample('a', MASK)])
     before = (tmp_path / 'masks' / 'a.png').read_bytes()
 
-    def half(self, path, *args, **kwargs):
-        path.write_bytes(b'half')
+    def half(self, content):
+        with self.open('wb') as file:
+            file.write(content[:20])
         raise OSError('No space left on device')
 
-    monkeypatch.setattr(Image.Image, 'save', half)
+    monkeypatch.setattr(Path, 'write_bytes', half)
     for image_id in ('a', 'b'):
         with pytest.raises(OSError, match='No space'):
             made.process(None, [sample(image_id, 0 * MASK)])
