@@ -2,7 +2,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
-from mmengine.dist import all_reduce, broadcast, get_world_size
+from mmengine.dist import broadcast, get_world_size
 from mmengine.runner import Runner
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import DATASETS
@@ -13,10 +13,10 @@ from mmlpcam.datasets import SegDatasetWrapper, with_image_ids
 from mmlpcam.models import (MapHead, MapSettings, PrototypeHead,
                             find_prototype_head, multi_scale_maps)
 from mmlpcam.models.map_inference import without_padding
-from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
-                         select_context_prototypes)
+from mmlpcam.ops import select_class_prototypes, select_context_prototypes
 from mmlpcam.utils.parallel import track_on_terminal
 from .bank_report import ClassCounts, log_bank
+from .class_clusters import cluster_classes
 from .prototype_sampling import (MAX_REPEATS, ImageView, Points,
                                  collect_points, draw_images, share_features,
                                  whiten_points)
@@ -31,7 +31,8 @@ class PrototypeBuilder:
     All ranks take part; each keeps the features of its share of the images.
 
     Memory: at most ``2 x C x max_features_per_class x D x 4`` bytes over all
-    ranks, kept on the CPU; one class at a time goes to the device.
+    ranks, kept on the CPU. As many classes as have 100 000 features together,
+    or one, go to the device at a time.
 
     Args:
         dataset (dict): Config of an :class:`ImageLabelDataset`, or of
@@ -339,41 +340,29 @@ class PrototypeBuilder:
         def scores(centers: Tensor, label: int) -> Tensor:
             return head.class_scores(head.bank.raw(centers))[:, label]
 
-        for label, name in track_on_terminal(
-            (enumerate(classes), len(classes)), 'clustering of classes'):
-            centers, number = self._cluster(head,
-                                            points.pop((label, 'class'), None))
-            others, num_others = self._cluster(
-                head, points.pop((label, 'context'), None))
+        clusters = cluster_classes(
+            points,
+            len(classes),
+            self.clusterings(head),
+            Points.none(head.bank.class_prototypes.shape[2]),
+            head.bank.class_direction.device,
+            backend=self.backend,
+            soft=self.soft,
+            init=self.init,
+            tol=self.tol,
+            max_iters=self.max_iters)
+        for label, (own, others) in enumerate(
+                track_on_terminal((clusters, len(classes)),
+                                  'clustering of classes')):
             runs = [(fg[select_class_prototypes(scores(fg, label), self.mu_f)],
                      bg[select_context_prototypes(
                          scores(bg, label), self.mu_b, self.mu_b_low)])
-                    for fg, bg in zip(centers, others)]
+                    for fg, bg in zip(own.centers, others.centers)]
             head.bank.set_class(label, *runs[0], momentum, others=runs[1:])
             kept, context = (sum(map(len, side)) for side in zip(*runs))
             counts.append(
-                ClassCounts(name, number, sum(map(len, centers)), kept,
-                            num_others, sum(map(len, others)), context))
+                ClassCounts(classes[label], own.num_points,
+                            sum(map(len, own.centers)),
+                            kept, others.num_points,
+                            sum(map(len, others.centers)), context))
         log_bank(counts, self.mu_b_low, self.mu_b)
-
-    def _cluster(self, head: PrototypeHead,
-                 points: Points | None) -> tuple[list[Tensor], int]:
-        """Centres (K, D) of each clustering, and the points of all ranks."""
-        device = head.bank.class_direction.device
-        if points is None:
-            points = Points.none(head.bank.class_prototypes.shape[2])
-        feats, keys, weights = (value.to(device) for value in points)
-        total = torch.tensor([len(feats)], device=device)
-        all_reduce(total)
-        options = dict(
-            init=self.init,
-            max_iters=self.max_iters,
-            weights=weights if self.soft else None)
-        if self.backend == 'torch':
-            options.update(tol=self.tol, keys=keys)
-        cluster = kmeans if self.backend == 'torch' else kmeans_sklearn
-        centers = [
-            cluster(feats, number, seed=seed, **options).centers
-            for number, seed in self.clusterings(head)
-        ]
-        return centers, int(total)

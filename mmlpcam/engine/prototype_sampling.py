@@ -12,7 +12,7 @@ from mmlpcam.models import PrototypeBank
 from mmlpcam.ops import (feature_moments, fit_whitening, sample_map,
                          split_features, whiten)
 
-_SIDES = ('class', 'context')
+SIDES = ('class', 'context')
 
 # A point is identified by (image, repeat, position); see point_keys().
 _MAX_POSITIONS = 1 << 24
@@ -89,12 +89,12 @@ def collect_points(views: Iterable[ImageView],
                 continue
             value = sample_map(cam, feats.shape[-2:])
             split = split_features(feats, cam, fg_thr)
-            for side, positions, weight in zip(_SIDES, split,
+            for side, positions, weight in zip(SIDES, split,
                                                (value, 1 - value)):
                 # by image, so that the ranks do not matter
                 rng = np.random.default_rng(
                     [seed, image, label,
-                     _SIDES.index(side)])
+                     SIDES.index(side)])
                 for repeat, number in enumerate(quota[label][image]):
                     chosen = subsample(positions.cpu(), number, rng)
                     there = chosen.to(flat.device)
