@@ -8,11 +8,13 @@ import json
 from pathlib import Path
 
 import torch
-from benchmarks import imports, labels, maps, processes, prototypes, walk
+from benchmarks import (imports, kmeans, labels, maps, processes, prototypes,
+                        walk)
 from benchmarks.common import as_dict, machine
 
 SUBJECTS = dict(
     imports=imports,
+    kmeans=kmeans,
     labels=labels,
     maps=maps,
     processes=processes,

@@ -2,7 +2,7 @@
 from collections.abc import Iterable, Sequence
 
 import torch
-from mmengine.dist import all_reduce, broadcast, get_world_size
+from mmengine.dist import broadcast, get_world_size
 from mmengine.runner import Runner
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import DATASETS
@@ -12,10 +12,11 @@ from mmlpcam.datasets import SegDatasetWrapper, with_image_ids
 from mmlpcam.models import (MapHead, MapSettings, PrototypeHead,
                             fast_inference, find_prototype_head)
 from mmlpcam.models.prototype_bank import SIDES
-from mmlpcam.ops import (kmeans, kmeans_sklearn, select_class_prototypes,
+from mmlpcam.ops import (KMeansResult, select_class_prototypes,
                          select_context_prototypes)
 from mmlpcam.utils.parallel import track_on_terminal
 from .bank_report import ClassCounts, Clusters, ClusterTable, log_bank, totals
+from .class_clusters import cluster_classes
 from .prototype_sampling import (MAX_REPEATS, ImageView, Points,
                                  collect_points, draw_images, image_views,
                                  share_features, whiten_points)
@@ -30,7 +31,8 @@ class PrototypeBuilder:
     All ranks take part; each keeps the features of its share of the images.
 
     Memory: at most ``2 x C x max_features_per_class x D x 4`` bytes over all
-    ranks, kept on the CPU; one class at a time goes to the device.
+    ranks, kept on the CPU. As many classes as have 100 000 features together,
+    or one, go to the device at a time.
 
     Args:
         dataset (dict): Config of an :class:`ImageLabelDataset`, or of
@@ -348,11 +350,24 @@ class PrototypeBuilder:
             whose prototypes the bank keeps, see :meth:`Clusters.rows`.
         """
         counts, table = [], []
-        for label, name in track_on_terminal(
-            (enumerate(classes), len(classes)), 'clustering of classes'):
-            (found, number), (context, num_context) = (
-                self._cluster(head, points.pop((label, side), None), label,
-                              side) for side in SIDES)
+        clusters = cluster_classes(
+            points,
+            len(classes),
+            self.clusterings(head),
+            Points.none(head.bank.class_prototypes.shape[2]),
+            head.bank.class_direction.device,
+            backend=self.backend,
+            soft=self.soft,
+            init=self.init,
+            tol=self.tol,
+            max_iters=self.max_iters)
+        for label, sides in enumerate(
+                track_on_terminal((clusters, len(classes)),
+                                  'clustering of classes')):
+            found, context = ([
+                self._select(head, result, label, side)
+                for result in each.results
+            ] for side, each in zip(SIDES, sides))
             runs = [(fg.prototypes, bg.prototypes)
                     for fg, bg in zip(found, context)]
             head.bank.set_class(label, *runs[0], momentum, others=runs[1:])
@@ -363,34 +378,18 @@ class PrototypeBuilder:
                 for side, clusterings in zip(SIDES, (found, context))
             })
             counts.append(
-                ClassCounts(name, number, *totals(found), num_context,
+                ClassCounts(classes[label], sides[0].num_points,
+                            *totals(found), sides[1].num_points,
                             *totals(context)))
         log_bank(counts, self.mu_b_low, self.mu_b)
         return table
 
-    def _cluster(self, head: PrototypeHead, points: Points | None, label: int,
-                 side: str) -> tuple[list[Clusters], int]:
-        """Clusterings of a class and side, and the points of all ranks."""
-        device = head.bank.class_direction.device
-        if points is None:
-            points = Points.none(head.bank.class_prototypes.shape[2])
-        feats, keys, weights = (value.to(device) for value in points)
-        total = torch.tensor([len(feats)], device=device)
-        all_reduce(total)
-        options = dict(
-            init=self.init,
-            max_iters=self.max_iters,
-            weights=weights if self.soft else None)
-        if self.backend == 'torch':
-            options.update(tol=self.tol, keys=keys)
-        cluster = kmeans if self.backend == 'torch' else kmeans_sklearn
-        found = []
-        for number, seed in self.clusterings(head):
-            result = cluster(feats, number, seed=seed, **options)
-            scores = head.class_scores(head.bank.raw(result.centers))[:, label]
-            kept = select_class_prototypes(
-                scores,
-                self.mu_f) if side == 'class' else select_context_prototypes(
-                    scores, self.mu_b, self.mu_b_low)
-            found.append(Clusters(result.centers, result.counts, scores, kept))
-        return found, int(total)
+    def _select(self, head: PrototypeHead, result: KMeansResult, label: int,
+                side: str) -> Clusters:
+        """Tell which centres of a class and side are prototypes."""
+        scores = head.class_scores(head.bank.raw(result.centers))[:, label]
+        if side == 'class':
+            kept = select_class_prototypes(scores, self.mu_f)
+        else:
+            kept = select_context_prototypes(scores, self.mu_b, self.mu_b_low)
+        return Clusters(result.centers, result.counts, scores, kept)

@@ -8,7 +8,7 @@ from .affinity import (PairKinds, affinity_loss, masked_mean, pair_affinity,
 from .confident_labels import affinity_labels, confident_labels
 from .dense_crf import DenseCRF, label_unary, softmax_unary
 from .feature_affinity import affinity_walk, feature_affinity
-from .kmeans import KMeansResult, kmeans, kmeans_sklearn
+from .kmeans import KMeansResult, PointSet, kmeans, kmeans_many, kmeans_sklearn
 from .label_conditioned import balanced_smooth_loss, gated_maps
 from .otsu import background_score, otsu_thresholds
 from .patch_affinity import refine_with_affinity
@@ -21,12 +21,12 @@ from .random_walk import random_walk, transition_matrix, transition_of_pairs
 from .whitening import feature_moments, fit_whitening, unwhiten, whiten
 
 __all__ = [
-    'DenseCRF', 'KMeansResult', 'NORMALIZATIONS', 'PairKinds',
+    'DenseCRF', 'KMeansResult', 'NORMALIZATIONS', 'PairKinds', 'PointSet',
     'activation_maps', 'affinity_labels', 'affinity_loss', 'affinity_walk',
     'background_score', 'balanced_smooth_loss', 'confident_labels',
     'covered_size', 'feature_affinity', 'feature_moments', 'fit_whitening',
     'flip_average', 'full_size_maps', 'gated_maps', 'image_directions',
-    'kmeans', 'kmeans_sklearn', 'label_unary', 'masked_mean',
+    'kmeans', 'kmeans_many', 'kmeans_sklearn', 'label_unary', 'masked_mean',
     'nearest_similarity', 'normalize_maps', 'otsu_thresholds', 'pair_affinity',
     'pair_kinds', 'pair_offsets', 'path_cells', 'pixel_adaptive_refine',
     'prototype_direction', 'prototype_scores', 'random_walk',

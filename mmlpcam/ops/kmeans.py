@@ -1,5 +1,5 @@
 """Cosine k-means with raw-mean centres, data-parallel over all ranks."""
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,10 @@ import torch.nn.functional as F
 from mmengine import dist
 from torch import Tensor
 
-_NORM_EPS = 1e-8
+from mmlpcam.utils.parallel import LineNowAndThen
+from .kmeans_points import NORM_EPS, LocalPoints
+from .kmeans_starts import Ranking, lowest, plus_plus, random_centers
+
 _INITS = ('random', 'k-means++')
 
 
@@ -32,6 +35,19 @@ class KMeansResult(NamedTuple):
     converged: bool
 
 
+class PointSet(NamedTuple):
+    """Vectors to cluster, as :func:`kmeans` takes them.
+
+    Attributes:
+        points (Tensor): (N, D), any floating type.
+        keys (Tensor, optional): (N, ) int64.
+        weights (Tensor, optional): (N, ), > 0.
+    """
+    points: Tensor
+    keys: Tensor | None = None
+    weights: Tensor | None = None
+
+
 def kmeans(points: Tensor,
            num_clusters: int,
            *,
@@ -41,15 +57,18 @@ def kmeans(points: Tensor,
            seed: int = 0,
            keys: Tensor | None = None,
            weights: Tensor | None = None,
-           chunk_size: int = 16384) -> KMeansResult:
+           chunk_size: int | None = None) -> KMeansResult:
     """Cluster vectors by direction, keeping centres at their raw scale.
 
     Points are assigned by cosine distance, centres are the plain mean of
     their un-normalised members (LPCAM classifies centres, so their length
     counts), weighted by ``weights``. It stops once ``(sum_k |move of centre
     k|)^2 < tol``, as in the official code. An empty cluster is re-seeded with
-    the point that is farthest from its centre. Memory beyond the points:
-    ``chunk_size x K``.
+    the point that is farthest from its centre.
+
+    A round reads each point once, and once more those that change their
+    cluster. Points in half precision stay so: memory beyond the points is
+    ``chunk_size x (D + 2 K)`` float32, and five numbers a point.
 
     Under a launcher, each rank holds its own points, which may be none; sums
     and counts are reduced over all ranks. Random choices depend on ``keys``
@@ -74,7 +93,8 @@ def kmeans(points: Tensor,
         weights (Tensor, optional): How much each point counts in the centre
             of its cluster, (N, ), > 0. Starting centres do not depend on it.
             Defaults to None: all the same.
-        chunk_size (int): Points handled at once. Defaults to 16384.
+        chunk_size (int, optional): Points handled at once. Defaults to None:
+            1024 on the CPU, 65536 elsewhere.
 
     Returns:
         KMeansResult: Centres, labels and counts.
@@ -83,58 +103,139 @@ def kmeans(points: Tensor,
         ValueError: If an argument is out of range, or `keys` are missing
             under a launcher.
     """
-    _check_args(points, num_clusters, init, max_iters, keys, weights)
-    if keys is None:
-        keys = torch.arange(len(points), device=points.device)
-    norms = torch.cat(
-        [chunk.norm(dim=1) for chunk in _chunks(points, chunk_size)]
-        or [points.new_zeros(0, dtype=torch.float32)])
-    valid = norms > _NORM_EPS
-    total = int(_reduce(valid.sum()))
-    num_clusters = min(num_clusters, total)
-    labels = torch.full_like(keys, -1)
-    if num_clusters == 0:
-        return KMeansResult(
-            points.new_zeros(0, points.shape[1], dtype=torch.float32), labels,
-            keys.new_zeros(0), 0, True)
+    return kmeans_many([PointSet(points, keys, weights)],
+                       num_clusters,
+                       init=[init] if isinstance(init, Tensor) else init,
+                       tol=tol,
+                       max_iters=max_iters,
+                       seed=seed,
+                       chunk_size=chunk_size)[0]
 
-    if isinstance(init, Tensor):
-        centers = init[:num_clusters].to(points.device, torch.float32)
-    elif init == 'random':
-        centers = _lowest(
-            _uniform(keys, seed).masked_fill(~valid, torch.inf), keys, points,
-            num_clusters)
+
+def kmeans_many(sets: Sequence[PointSet],
+                num_clusters: int,
+                *,
+                init: str | Sequence[Tensor] = 'random',
+                tol: float = 5.,
+                max_iters: int = 300,
+                seed: int = 0,
+                chunk_size: int | None = None) -> list[KMeansResult]:
+    """Cluster several sets of vectors, each by itself.
+
+    The result of each set is that of :func:`kmeans`, to the bit. The sets go
+    through their rounds together, each until it has converged, and the ranks
+    exchange the sums of all sets at once.
+
+    Args:
+        sets (Sequence[PointSet]): Vectors of this rank, of one D and on one
+            device; all ranks have as many sets, which may be empty.
+        num_clusters (int): Number of clusters K of each set.
+        init (str | Sequence[Tensor]): As in :func:`kmeans`, or starting
+            centres (K, D) for each set. Defaults to 'random'.
+        tol (float): See :func:`kmeans`. Defaults to 5.
+        max_iters (int): See :func:`kmeans`. Defaults to 300.
+        seed (int): See :func:`kmeans`. Defaults to 0.
+        chunk_size (int, optional): See :func:`kmeans`. Defaults to None.
+
+    Returns:
+        list[KMeansResult]: That of each set.
+
+    Raises:
+        ValueError: See :func:`kmeans`.
+    """
+    for n, each in enumerate(sets):
+        _check_args(each.points, num_clusters,
+                    init if isinstance(init, str) else init[n], max_iters,
+                    each.keys, each.weights)
+    if not sets:
+        return []
+    local = [
+        LocalPoints(each.points, num_clusters, each.keys, each.weights,
+                    chunk_size) for each in sets
+    ]
+    totals = _reduce(torch.stack([each.valid.sum() for each in local]))
+    numbers = totals.clamp_max(num_clusters).tolist()
+    if isinstance(init, str):
+        start = random_centers if init == 'random' else plus_plus
+        starts = start(local, numbers, seed)
     else:
-        centers = _plus_plus(points, norms, valid, keys, num_clusters, seed,
-                             chunk_size)
+        starts = [
+            each[:number].to(totals.device, torch.float32)
+            for each, number in zip(init, numbers)
+        ]
+    # room for K in all, so that the sets are updated together
+    centers = torch.stack(
+        [F.pad(each, (0, 0, 0, num_clusters - len(each))) for each in starts])
 
-    converged = False
-    num_iters = 0
-    counts = keys.new_zeros(num_clusters)
-    while not converged and num_iters < max_iters:
-        num_iters += 1
-        labels, similarity = _assign(points, norms, valid, centers, chunk_size)
-        means, counts = _reduce_members(points, labels, num_clusters,
-                                        chunk_size, weights)
-        updated = means.float()
-        empty = torch.nonzero(counts == 0).flatten()
-        if len(empty):
-            farthest = _lowest(
-                similarity.masked_fill(~valid, torch.inf), keys, points,
-                len(empty))
-            updated[empty] = farthest
-        moves = (updated - centers).norm(dim=1)
-        # A centre that has just been re-seeded gets a round to win members.
-        converged = bool(moves.sum()**2 < tol) and not moves[empty].any()
-        centers = updated
+    num_iters = [0] * len(sets)
+    converged = [number == 0 for number in numbers]
+    log = LineNowAndThen()
+    for rounds in range(1, max_iters + 1):
+        going = [n for n, stopped in enumerate(converged) if not stopped]
+        if not going:
+            break
+        for n in going:
+            local[n].assign(centers[n, :numbers[n]])
+        updated, stopped = _update([local[n] for n in going],
+                                   [numbers[n] for n in going], centers[going],
+                                   tol)
+        centers[going] = updated
+        for n, stop in zip(going, stopped):
+            num_iters[n], converged[n] = rounds, stop
+        log(f'k-means: round {rounds}, {len(going)} of {len(sets)} sets go on')
 
+    for points in local:
+        points.sum_up()
+    sums = _reduce(torch.stack([each.sums for each in local]))
+    return [_result(*each) for each in zip(local, sums, num_iters, converged)]
+
+
+def _update(local: Sequence[LocalPoints], numbers: Sequence[int],
+            centers: Tensor, tol: float) -> tuple[Tensor, list[bool]]:
+    """New centres (sets, K, D), and whether the stop rule ends each set."""
+    sums = _reduce(torch.stack([each.sums for each in local]))
+    updated, counts = _means(sums)
+    wanted = torch.arange(counts.shape[1], device=counts.device)
+    empty = (counts == 0) & (wanted < counts.new_tensor(numbers)[:, None])
+    if empty.any():
+        for each, none in zip(local, empty):
+            each.sums[none] = 0  # or what rounding left would stay
+        rankings = [
+            Ranking(each, each.cosines_to_centers(), number)
+            for each, number in zip(local,
+                                    empty.sum(1).tolist()) if number
+        ]
+        updated[empty] = torch.cat([rows for rows, _ in lowest(rankings)])
+    moves = (updated - centers).norm(dim=2)
+    # A centre that has just been re-seeded gets a round to win members.
+    stopped = (moves.sum(1)**2 < tol) & ~(empty & (moves > 0)).any(1)
+    return updated, stopped.tolist()
+
+
+def _means(sums: Tensor) -> tuple[Tensor, Tensor]:
+    """Means (..., K, D) float32 and numbers (..., K) int64 of members."""
+    masses, counts = sums[..., -2], sums[..., -1]
+    means = sums[..., :-2] / torch.where(counts > 0, masses, 1)[..., None]
+    return means.float(), counts.long()
+
+
+def _result(local: LocalPoints, sums: Tensor, num_iters: int,
+            converged: bool) -> KMeansResult:
+    centers, counts = _means(sums)
     # Clusters still empty at the end are re-seeded centres that never won a
     # member: they describe nothing.
     kept = counts > 0
-    renumber = torch.cumsum(kept, 0) - 1
-    labels = torch.where(labels >= 0, renumber[labels.clamp_min(0)], labels)
+    labels = local.labels
+    labels = torch.where(labels >= 0,
+                         (torch.cumsum(kept, 0) - 1)[labels.clamp_min(0)],
+                         labels)
     return KMeansResult(centers[kept], labels, counts[kept], num_iters,
                         converged)
+
+
+def _reduce(value: Tensor) -> Tensor:
+    dist.all_reduce(value)
+    return value
 
 
 def kmeans_sklearn(points: Tensor,
@@ -170,7 +271,7 @@ def kmeans_sklearn(points: Tensor,
     _check_args(points, num_clusters, init, max_iters, None, weights)
     labels = torch.full((len(points), ), -1)
     unit = F.normalize(points.float().cpu(), dim=1)
-    valid = points.float().cpu().norm(dim=1) > _NORM_EPS
+    valid = points.float().cpu().norm(dim=1) > NORM_EPS
     num_clusters = min(num_clusters, int(valid.sum()))
     if num_clusters == 0:
         return KMeansResult(
@@ -192,15 +293,11 @@ def kmeans_sklearn(points: Tensor,
             sample_weight=None
             if weights is None else weights.cpu()[valid].numpy())
     labels[valid] = torch.from_numpy(estimator.labels_).long()
-    labels = labels.to(points.device)
-    means, counts = _reduce_members(points, labels, num_clusters, len(points),
-                                    weights)
-    kept = counts > 0
-    labels = torch.where(labels >= 0,
-                         (torch.cumsum(kept, 0) - 1)[labels.clamp_min(0)],
-                         labels)
-    return KMeansResult(means[kept].float(), labels, counts[kept],
-                        estimator.n_iter_, estimator.n_iter_ < max_iters)
+    local = LocalPoints(points, num_clusters, weights=weights)
+    local.labels = labels.to(points.device)
+    local.sum_up()
+    return _result(local, local.sums, estimator.n_iter_, estimator.n_iter_
+                   < max_iters)
 
 
 def _check_args(points: Tensor, num_clusters: int, init: str | Tensor,
@@ -234,113 +331,3 @@ def _check_args(points: Tensor, num_clusters: int, init: str | Tensor,
         raise ValueError(f'expected `weights` ({len(points)}) above 0, but '
                          f'got {tuple(weights.shape)}, the lowest '
                          f'{weights.min() if weights.numel() else "missing"}')
-
-
-def _chunks(points: Tensor, chunk_size: int) -> Iterator[Tensor]:
-    for chunk in points.split(chunk_size):
-        if len(chunk):
-            yield chunk.float()
-
-
-def _reduce(value: Tensor) -> Tensor:
-    dist.all_reduce(value)
-    return value
-
-
-def _assign(points: Tensor, norms: Tensor, valid: Tensor, centers: Tensor,
-            chunk_size: int) -> tuple[Tensor, Tensor]:
-    """Nearest centre of each point and the cosine to it."""
-    # The length of a point does not change which centre is nearest.
-    unit = F.normalize(centers, dim=1, eps=_NORM_EPS).t()
-    best = [(chunk @ unit).max(dim=1) for chunk in _chunks(points, chunk_size)]
-    if not best:
-        return (torch.full_like(valid, -1, dtype=torch.int64), norms)
-    labels = torch.cat([b.indices for b in best]).masked_fill(~valid, -1)
-    cosine = torch.cat([b.values for b in best]) / norms.clamp_min(_NORM_EPS)
-    return labels, cosine
-
-
-def _reduce_members(points: Tensor, labels: Tensor, num_clusters: int,
-                    chunk_size: int,
-                    weights: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Mean (K, D) float64 and number (K, ) of members over all ranks."""
-    sums = points.new_zeros(num_clusters, points.shape[1], dtype=torch.float64)
-    masses = sums.new_zeros(num_clusters)
-    start = 0
-    for chunk in _chunks(points, chunk_size):
-        rows = slice(start, start + len(chunk))
-        start += len(chunk)
-        shares = F.one_hot(labels[rows] + 1, num_clusters + 1)[:, 1:].to(chunk)
-        if weights is not None:
-            shares = shares * weights[rows, None].to(chunk)
-        sums += (shares.t() @ chunk).double()
-        masses += shares.double().sum(0)
-    counts = torch.bincount(labels[labels >= 0], minlength=num_clusters)
-    sums, masses, counts = (_reduce(value) for value in (sums, masses, counts))
-    return sums / torch.where(masses > 0, masses, 1)[:, None], counts
-
-
-def _lowest(scores: Tensor, keys: Tensor, points: Tensor, num: int) -> Tensor:
-    """Take the points with the lowest finite scores over all ranks.
-
-    Ties go to the lower key, so that the choice does not depend on how the
-    points are spread over ranks.
-    """
-    order = torch.argsort(keys)
-    order = order[torch.argsort(scores[order], stable=True)[:num]]
-    candidates = points.new_full((num, points.shape[1]),
-                                 0,
-                                 dtype=torch.float32)
-    score = scores.new_full((num, ), torch.inf, dtype=torch.float64)
-    key = keys.new_full((num, ), torch.iinfo(torch.int64).max)
-    candidates[:len(order)] = points[order].float()
-    score[:len(order)] = scores[order].double()
-    key[:len(order)] = keys[order]
-    candidates = torch.cat(dist.all_gather(candidates))
-    score = torch.cat(dist.all_gather(score))
-    key = torch.cat(dist.all_gather(key))
-    order = torch.argsort(key)
-    order = order[torch.argsort(score[order], stable=True)[:num]]
-    return candidates[order]
-
-
-def _plus_plus(points: Tensor, norms: Tensor, valid: Tensor, keys: Tensor,
-               num_clusters: int, seed: int, chunk_size: int) -> Tensor:
-    """Seed by k-means++ with the cosine distance.
-
-    A point with weight w is drawn by an exponential race: the lowest
-    ``-log(u) / w`` wins with probability proportional to w. Unlike inverse
-    sampling, this needs no order over the points of all ranks.
-    """
-    weight = valid.double()
-    centers = points.new_zeros(0, points.shape[1], dtype=torch.float32)
-    while len(centers) < num_clusters:
-        uniform = _uniform(keys, seed + len(centers))
-        race = torch.where(weight > 0, -torch.log(uniform) / weight, torch.inf)
-        if int(_reduce((weight > 0).sum())) == 0:
-            break  # every distinct direction is a centre already
-        centers = torch.cat([centers, _lowest(race, keys, points, 1)])
-        cosine = _assign(points, norms, valid, centers[-1:], chunk_size)[1]
-        distance = (1 - cosine.double()).clamp_min(0)
-        # rounding leaves 1e-7 between equal directions
-        distance[distance < 1e-6] = 0
-        weight = torch.minimum(weight, distance**2) * valid
-    missing = num_clusters - len(centers)
-    return torch.cat([centers, centers[-1:].expand(missing, -1)])
-
-
-def _uniform(keys: Tensor, seed: int) -> Tensor:
-    """Hash keys to float64 in (0, 1) with SplitMix64."""
-
-    def signed(value: int) -> int:
-        value &= (1 << 64) - 1
-        return value - (1 << 64) if value >> 63 else value
-
-    def shift(value: Tensor, bits: int) -> Tensor:
-        return (value >> bits) & ((1 << (64 - bits)) - 1)
-
-    value = keys + signed((seed + 1) * 0x9E3779B97F4A7C15)
-    value = (value ^ shift(value, 30)) * signed(0xBF58476D1CE4E5B9)
-    value = (value ^ shift(value, 27)) * signed(0x94D049BB133111EB)
-    value = value ^ shift(value, 31)
-    return (shift(value, 11).double() + .5) / (1 << 53)

@@ -69,12 +69,28 @@ def track_on_terminal(results: tuple[Iterable, int],
 
 
 def _log_progress(results: Iterable, total: int, title: str) -> Iterator:
-    shown = time.monotonic()
+    log = LineNowAndThen()
     for number, result in enumerate(results, 1):
         yield result
-        if time.monotonic() - shown > SECONDS_BETWEEN_LINES:
-            shown = time.monotonic()
-            print_log(f'{title}: {number} of {total}', logger='current')
+        log(f'{title}: {number} of {total}')
+
+
+class LineNowAndThen:
+    """Logs what is done, at most once a minute and by the first process."""
+
+    def __init__(self) -> None:
+        self._shown = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        """Log a line, unless the last one, or the start, is too recent.
+
+        Args:
+            text (str): The line.
+        """
+        if time.monotonic() - self._shown > SECONDS_BETWEEN_LINES:
+            self._shown = time.monotonic()
+            if is_main_process():
+                print_log(text, logger='current')
 
 
 def parallel_map(function: Callable[[Any], Any],

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from mmseg.registry import DATASETS, MODELS
 
-from mmlpcam.engine import PrototypeBuilder, bank_report, draw_images
-from mmlpcam.engine import prototype_builder as module
+from mmlpcam.engine import (PrototypeBuilder, bank_report, class_clusters,
+                            draw_images)
 from mmlpcam.engine.prototype_sampling import ImageView, collect_points
 from mmlpcam.models import find_map_head
-from mmlpcam.ops import (kmeans, kmeans_sklearn, prototype_scores,
+from mmlpcam.ops import (kmeans, kmeans_many, kmeans_sklearn, prototype_scores,
                          select_class_prototypes, select_context_prototypes)
 
 pytestmark = pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``')
@@ -49,11 +49,13 @@ def clustered(monkeypatch):
     """Points, keys and arguments of each clustering, in order."""
     calls = []
 
-    def spy(points, num_clusters, **kwargs):
-        calls.append((points.clone(), num_clusters, kwargs))
-        return kmeans(points, num_clusters, **kwargs)
+    def spy(sets, num_clusters, **kwargs):
+        for points, keys, weights in sets:
+            options = dict(kwargs, keys=keys, weights=weights)
+            calls.append((points.clone(), num_clusters, options))
+        return kmeans_many(sets, num_clusters, **kwargs)
 
-    monkeypatch.setattr(module, 'kmeans', spy)
+    monkeypatch.setattr(class_clusters, 'kmeans_many', spy)
     return calls
 
 

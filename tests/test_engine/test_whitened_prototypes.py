@@ -59,13 +59,13 @@ def test_points_are_white_and_centres_classified_raw(tiny, voc_mini,
     model = build(tiny, tiny.channels)
     points, scored = [], []
 
-    def spy(feats, *args, **kwargs):
-        points.append(feats)
-        return kmeans(feats, *args, **kwargs)
+    def spy(sets, *args, **kwargs):
+        points.extend(each.points for each in sets)
+        return kmeans_many(sets, *args, **kwargs)
 
-    from mmlpcam.engine import prototype_builder
-    kmeans = prototype_builder.kmeans
-    monkeypatch.setattr(prototype_builder, 'kmeans', spy)
+    from mmlpcam.engine import class_clusters
+    kmeans_many = class_clusters.kmeans_many
+    monkeypatch.setattr(class_clusters, 'kmeans_many', spy)
     head = model.decode_head
     monkeypatch.setattr(
         head, 'class_scores', lambda centers:
