@@ -56,10 +56,11 @@ class SameSizeBatchSampler(Sampler[list[int]]):
             np.array(list(self._read_sizes())).reshape(-1, 2),
             axis=0,
             return_counts=True)
-        return sum(
-            int(count) if tuple(size) == _UNKNOWN else
-            -(-int(count) // self.batch_size)
-            for size, count in zip(sizes, counts))
+        total = 0
+        for size, count in zip(sizes, counts):
+            share = 1 if tuple(size) == _UNKNOWN else self.batch_size
+            total += -(-int(count) // share)
+        return total
 
     def _read_sizes(self) -> Iterator[tuple[int, int]]:
         """Sizes in the order of the sampler, read once."""
