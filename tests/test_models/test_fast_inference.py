@@ -86,6 +86,20 @@ def test_layers_in_another_order_are_left_alone(capsys):
     assert 'not folded' in capsys.readouterr().out
 
 
+@torch.no_grad()
+def test_batch_norm_without_weights_is_left_alone(capsys):
+    model = segmentor()
+    model.backbone.conv1.bn.weight = None
+    images = torch.rand(1, 3, 40, 40)
+    expected = model.extract_feat(images)
+    number = batch_norms(model)
+    fold_batch_norm(model)
+    assert batch_norms(model) == number
+    for a, b in zip(model.extract_feat(images), expected, strict=True):
+        assert torch.equal(a, b)
+    assert 'not folded' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize('benchmark', [False, True])
 def test_cudnn_plans_only_if_asked_to(monkeypatch, benchmark):
     monkeypatch.setattr(torch.backends.cudnn, 'benchmark', benchmark)
