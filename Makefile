@@ -94,6 +94,7 @@ format: $(VENV)/ready
 
 ## benchmark: what mmlpcam computes against the plain way (10 minutes)
 benchmark: $(VENV)/ready
+	$(BIN)/python tools/benchmark.py kmeans
 	$(BIN)/python tools/benchmark.py maps
 	$(BIN)/python tools/benchmark.py walk
 
