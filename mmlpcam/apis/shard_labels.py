@@ -80,7 +80,8 @@ class ShardLabeler:
             to None: those of the prefixes of their names.
 
     Raises:
-        ValueError: If a segmentor is asked for maps.
+        ValueError: If a segmentor is asked for maps, or `batch_size` is not
+            positive.
     """
 
     def __init__(self,
@@ -95,6 +96,9 @@ class ShardLabeler:
             raise ValueError('maps are those of a classifier, but '
                              f'{type(inferencer.model).__name__} is a '
                              'segmentor: leave them out')
+        if batch_size < 1:
+            raise ValueError(f'batch_size must be at least 1, but is '
+                             f'{batch_size}')
         self.inferencer = inferencer
         self.out_dir = out_dir
         self.save_maps = save_maps

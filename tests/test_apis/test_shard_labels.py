@@ -132,6 +132,8 @@ def test_other_settings_are_refused(job):
     assert job.content() == {**before, 'manifest.json': b'{}'}
     with pytest.raises(ValueError, match='photos holds the photos'):
         job.label('photos')
+    with pytest.raises(ValueError, match='batch_size must be at least 1'):
+        job.label(batch_size=0)
 
 
 def spoil(job):
