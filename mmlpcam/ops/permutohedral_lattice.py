@@ -1,8 +1,10 @@
 """Gaussian filtering in many dimensions, as sparse matrices."""
 import math
+import warnings
 
-import numpy as np
-from scipy import sparse
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 
 class PermutohedralLattice:
@@ -17,35 +19,53 @@ class PermutohedralLattice:
     count as zero.
 
     Args:
-        features (np.ndarray): Coordinates of shape (d, N), float32, in units
-            of the deviation of the kernel.
+        features (Tensor): Coordinates of shape (d, N), float32, in units of
+            the deviation of the kernel.
+        images (Tensor): Number of the image of each point, (N, ) int64 from
+            0 on. Points of different images do not meet.
+
+    Raises:
+        ValueError: If the features span too many cells to be numbered.
     """
 
-    def __init__(self, features: np.ndarray) -> None:
+    def __init__(self, features: Tensor, images: Tensor) -> None:
         dims, num_points = features.shape
-        keys, weights, strides = _simplices(features)
-        corners, index = np.unique(keys, return_inverse=True)
-        self._slice = sparse.csr_array(
-            (weights.ravel(), index.astype(np.int32).ravel(),
-             np.arange(0, weights.size + 1, dims + 1, dtype=np.int32)),
-            shape=(num_points, len(corners)))
+        size = dims + 1
+        cells, order, weights, strides = _simplices(features, images)
+        corners, index = _number_corners(cells, order, strides)
         self._blurs = _blurs(corners, strides)
+        # Rows of the one matrix are points, of the other corners, which are
+        # numbered by their remainder first.
+        starts = torch.arange(
+            0, index.numel() + 1, size, device=features.device)
+        ends = F.pad(
+            index.flatten().bincount(minlength=len(corners)).cumsum(0), (1, 0))
+        by_corner = index.flatten().argsort(stable=True)
+        points = by_corner.view(size, -1) - num_points * _column(size, index)
+
+        self._splat = _csr(ends, points.flatten(),
+                           weights.flatten().index_select(0, by_corner),
+                           num_points)
+        self._slice = _csr(starts,
+                           index.t().flatten(),
+                           weights.t().flatten(), len(corners))
         # Symmetric normalisation: K becomes D^-1/2 K D^-1/2, where D has the
         # row sums of K. Constant factors of K cancel.
-        sums = self.filter(np.ones((num_points, 1), np.float32))
-        self._slice.data *= np.repeat(sums**-.5, dims + 1)
+        roots = self.filter(features.new_ones(num_points, 1)).rsqrt()
+        self._splat.values().mul_(roots[points.flatten(), 0])
+        self._slice.values().view(num_points, size).mul_(roots)
 
-    def filter(self, values: np.ndarray) -> np.ndarray:
-        """Filter values of shape (N, L), float32, each column by itself."""
-        # The transpose shares its memory.
-        lattice = self._slice.T @ values
+    def filter(self, values: Tensor) -> Tensor:
+        """Filter values of shape (N, C), float32, each column by itself."""
+        lattice = self._splat @ values
         for blur in self._blurs:
-            lattice = blur @ lattice
+            lattice = torch.addmm(lattice, blur, lattice)
         return self._slice @ lattice
 
 
 def _simplices(
-        features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        features: Tensor,
+        images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Find the simplex of the lattice around each point.
 
     A corner is an integer vector of d + 1 coordinates with sum 0 that are
@@ -54,92 +74,150 @@ def _simplices(
     the last, a corner is packed to one integer.
 
     Returns:
-        tuple: Packed corners (N, d + 1) int64, ordered by remainder; their
-        barycentric weights (N, d + 1) float32; value of one more in each
-        quotient (d + 1, ) int64, 0 for the last.
+        tuple: Packed corner of remainder 0 of each point, (N, ) int64;
+        coordinates from the farthest above it to the farthest below,
+        (d + 1, N) int64; barycentric weights of the corners by remainder,
+        (d + 1, N) float32; value of one more in the remainder and in each
+        quotient but the last, which has none: 0, (d + 2, ) int64.
     """
     dims, num_points = features.shape
     size = dims + 1
     # Embed the points in the plane of zero sum, scaled such that splat, blur
     # and slice together have the deviation of the kernel.
-    scaled = np.empty((size, num_points), np.float32)
-    total = np.zeros(num_points, np.float32)
+    scaled = features.new_empty(size, num_points)
+    total = features.new_zeros(num_points)
     for i in range(dims, 0, -1):
         part = features[i - 1] * (size * math.sqrt(2 / 3 / i / (i + 1)))
         scaled[i] = total - i * part
-        total += part
+        total = total + part
     scaled[0] = total
+    scaled /= size
 
     # The nearest point of remainder 0 follows from rounding all coordinates;
-    # where the sum is not zero, those that were rounded farthest are moved.
-    quotient = np.rint(scaled / size)
-    residual = scaled - quotient * size
-    rank = np.zeros((size, num_points), np.int8)  # 0 for the largest
+    # where the sum is not zero, those that were rounded farthest are moved
+    # by one, and become the last or the first.
+    quotient = scaled.round()
+    above = scaled - quotient
+    rank = quotient.sum(0).to(torch.int8).repeat(size, 1)
     for i in range(size):
         for j in range(i + 1, size):
-            less = residual[i] < residual[j]
+            less = above[i] < above[j]
             rank[i] += less
             rank[j] += ~less
-    rank += quotient.sum(axis=0).astype(np.int8)
-    move = (rank < 0).astype(np.int8) - (rank >= size)
-    rank += move * np.int8(size)
-    quotient += move
-    residual = scaled / size - quotient
-    order = np.empty((size, num_points), np.intp)  # coordinate of each rank
-    np.put_along_axis(
-        order, rank.astype(np.intp), np.arange(size)[:, None], axis=0)
+    moved = (rank < 0).to(torch.int8) - (rank >= size).to(torch.int8)
+    rank += moved * size
+    quotient += moved
+    above -= moved
+    ranks = rank.long()
+    order = torch.empty_like(ranks).scatter_(
+        0, ranks, _column(size, ranks).expand_as(ranks))
+    above = torch.empty_like(above).scatter_(0, ranks, above)
+    weights = torch.empty_like(above)
+    weights[0] = 1 + above[-1] - above[0]
+    weights[1:] = (above[:-1] - above[1:]).flip(0)
 
-    ordered = np.take_along_axis(residual, order, axis=0)
-    weights = np.empty_like(scaled)
-    weights[0] = 1 + ordered[-1] - ordered[0]
-    weights[1:] = (ordered[:-1] - ordered[1:])[::-1]
-
-    quotient = quotient[:dims].astype(np.int64)
+    digits = quotient[:dims].long()
     # room for the step from the last remainder to the first and for a
     # neighbour on either side
-    low, high = quotient.min(axis=1) - 2, quotient.max(axis=1) + 2
-    extents = [int(extent) for extent in high - low + 1]
+    low, high = digits.amin(1) - 2, digits.amax(1) + 2
+    digits = torch.cat([images[None], digits - low[:, None]])
+    extents = [int(images.max()) + 1, *(high - low + 1).tolist()]
     if math.prod(extents) * size >= 2**63:
         raise ValueError(
             'the deviations of the kernels are too small: about '
-            f'2^{math.log2(math.prod(extents)):.0f} cells over the image '
+            f'2^{math.log2(math.prod(extents)):.0f} cells over the images '
             'cannot be numbered; take larger ones')
-    strides = np.array(
-        [*(math.prod(extents[i + 1:]) * size for i in range(dims)), 0],
-        np.int64)
-    keys = np.empty((size, num_points), np.int64)
-    keys[0] = strides[:dims] @ (quotient - low[:, None])
-    # Each further corner is one up in all coordinates, but down by d in the
-    # smallest that is left.
-    for i in range(1, size):
-        keys[i] = keys[i - 1] + 1 - strides[order[size - i]]
-    return (np.ascontiguousarray(keys.T), np.ascontiguousarray(weights.T),
-            strides)
+    places = [math.prod(extents[i:]) for i in range(len(extents) + 1)]
+    cells = torch.zeros_like(images)
+    for digit, place in zip(digits, places[1:]):
+        cells += digit * place
+    strides = torch.tensor([places[0], *places[-dims:], 0],
+                           device=features.device)
+    return cells, order, weights, strides
 
 
-def _blurs(corners: np.ndarray, strides: np.ndarray) -> list[sparse.csr_array]:
-    """Make one matrix per axis with the weights 1/2, 1, 1/2.
+def _number_corners(cells: Tensor, order: Tensor,
+                    strides: Tensor) -> tuple[Tensor, Tensor]:
+    """Find all corners, and number them by remainder, then by place.
+
+    Few corners of remainder 0 occur, and from each of them the others are
+    reached by a step down in a subset of the coordinates. Marking these in a
+    table spares most of the sorting.
 
     Args:
-        corners (np.ndarray): Sorted, packed corners, (M, ) int64.
-        strides (np.ndarray): As of :func:`_simplices`.
+        cells (Tensor): As of :func:`_simplices`.
+        order (Tensor): The same.
+        strides (Tensor): The same.
+
+    Returns:
+        tuple: Packed corners in order (M, ) int64; number of each corner of
+        a point by remainder, (d + 1, N) int32.
     """
-    size, num = len(strides), len(corners)
+    size = len(order)
+    bases, base = torch.unique(cells, return_inverse=True)
+    slots = torch.empty_like(order)
+    slots[0] = base << size
+    for i in range(1, size):
+        slots[i] = slots[i - 1] + (1 << order[size - i])
+    flat = slots.flatten()
+    marked = torch.zeros(
+        len(bases) << size, dtype=torch.bool, device=cells.device)
+    taken = marked.index_fill_(0, flat, True).nonzero()[:, 0]
+    subsets = torch.arange(1 << size, device=cells.device)
+    bits = subsets >> _column(size, subsets) & 1
+    steps = (bits * (strides[0] - strides[1:, None])).sum(0)
+    corners, number = torch.unique(
+        bases.index_select(0, taken >> size) +
+        steps.index_select(0, taken & (1 << size) - 1),
+        return_inverse=True)
+    table = torch.empty_like(marked, dtype=torch.int32)
+    table.index_copy_(0, taken, number.int())
+    return corners, table.index_select(0, flat).view(slots.shape)
+
+
+def _blurs(corners: Tensor, strides: Tensor) -> list[Tensor]:
+    """Make one matrix per axis with the weight 1/2 for both neighbours.
+
+    Args:
+        corners (Tensor): Sorted, packed corners, (M, ) int64.
+        strides (Tensor): As of :func:`_simplices`.
+    """
+    num, axes = len(corners), strides[1:]
     # One up in all coordinates; from the last remainder to the first, the
     # quotients grow instead.
-    up = corners + np.where(corners % size == size - 1,
-                            strides.sum() - size + 1, 1)
-    ids = np.arange(num, dtype=np.int32)
+    last = len(axes) - 1
+    up = torch.where(corners >= strides[0] * last,
+                     axes.sum() - strides[0] * last, strides[0]) + corners
     blurs = []
-    for stride in strides:
+    for stride in axes:
         target = up - stride  # but down by d in the coordinate of this axis
-        found = np.searchsorted(corners, target).clip(max=num - 1)
-        exists = corners[found] == target
-        here, there = ids[exists], found[exists].astype(np.int32)
-        half = np.full(2 * len(here), .5, np.float32)
-        values = np.concatenate([np.ones(num, np.float32), half])
-        rows = np.concatenate([ids, here, there])
-        columns = np.concatenate([ids, there, here])
+        found = torch.searchsorted(corners, target)
+        exists = corners.index_select(0, found.clamp_max_(num - 1)) == target
+        here = exists.nonzero()[:, 0]
+        there = found.index_select(0, here)
+        links = exists.int().index_add_(0, there, torch.ones_like(there).int())
+        starts = F.pad(links.cumsum(0), (1, 0))
+        columns = torch.empty_like(torch.cat([here, there]))
+        columns[starts.index_select(0, there)] = here
+        columns[starts.index_select(0, here + 1) - 1] = there
         blurs.append(
-            sparse.csr_array((values, (rows, columns)), shape=(num, num)))
+            _csr(starts, columns,
+                 torch.full_like(columns, .5, dtype=torch.float32), num))
     return blurs
+
+
+def _column(size: int, like: Tensor) -> Tensor:
+    """Numbers from 0 on, (size, 1) int64."""
+    return torch.arange(size, device=like.device)[:, None]
+
+
+def _csr(starts: Tensor, columns: Tensor, values: Tensor,
+         num_columns: int) -> Tensor:
+    """Make a sparse matrix; indices of 32 bits are twice as fast."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'Sparse CSR tensor support')
+        return torch.sparse_csr_tensor(
+            starts.int(),
+            columns.int(),
+            values, (len(starts) - 1, num_columns),
+            check_invariants=False)
