@@ -100,8 +100,10 @@ class DenseCRF:
                 f'`num_iters` must be at least 1, but got {num_iters}')
         self.image = np.array(image, order='C')
         self.settings: dict = dict(
-            **{name: float(value)
-               for name, value in (deviations | weights).items()},
+            **{
+                name: float(value)
+                for name, value in (deviations | weights).items()
+            },
             num_iters=num_iters)
         self.backend = choose_backend(backend)
         self.device = torch.device(device)
@@ -176,7 +178,7 @@ class DenseCRF:
                 f'{width}), and of a floating type, but got {scores.shape} '
                 f'{scores.dtype}')
 
-    def infer_compiled(self, unary: np.ndarray) -> np.ndarray:
+    def _infer_compiled(self, unary: np.ndarray) -> np.ndarray:
         num_labels = len(unary)
         if num_labels not in self._compiled:
             from pydensecrf.densecrf import DenseCRF2D
@@ -197,7 +199,7 @@ class DenseCRF:
             crf.inference(self.settings['num_iters']), unary.shape)
 
     @cached_property
-    def mean_field(self) -> MeanField:
+    def _mean_field(self) -> MeanField:
         return _joint_mean_field([self])
 
 
@@ -236,12 +238,12 @@ def infer_many(crfs: Sequence[DenseCRF],
             results += [np.ones_like(energy) for energy in part]
         elif group[0].backend == 'pydensecrf':
             results += [
-                np.stack([group[0].infer_compiled(one) for one in energy])
+                np.stack([group[0]._infer_compiled(one) for one in energy])
                 for energy in part
             ]
         else:
             field = (
-                group[0].mean_field
+                group[0]._mean_field
                 if len(group) == 1 else _joint_mean_field(group))
             results += [
                 probs.cpu().numpy() for probs in field.infer([
@@ -264,8 +266,8 @@ def _groups(crfs: Sequence[DenseCRF]) -> Iterator[list[DenseCRF]]:
     for crf in crfs:
         alone = crf.backend == 'pydensecrf' or crf.device.type == 'cpu'
         pixels = sum(each.image[..., 0].size for each in [*group, crf])
-        if group and (alone or pixels > _MAX_PIXELS or crf.settings !=
-                      group[0].settings or crf.device != group[0].device):
+        if group and (alone or pixels > _MAX_PIXELS or crf.settings
+                      != group[0].settings or crf.device != group[0].device):
             yield group
             group = []
         group.append(crf)
@@ -353,8 +355,8 @@ def choose_backend(backend: str) -> str:
     """Say what computes the messages.
 
     Args:
-        backend (str): 'torch', 'pydensecrf', or 'auto' for pydensecrf where
-            it is installed.
+        backend (str): 'torch', 'pydensecrf' (distribution pydensecrf2, on
+            the CPU), or 'auto', which is 'torch': the same on all machines.
 
     Returns:
         str: 'torch' or 'pydensecrf'.
@@ -366,15 +368,13 @@ def choose_backend(backend: str) -> str:
     if backend not in _BACKENDS:
         raise ValueError(f'`backend` must be one of {_BACKENDS}, but got '
                          f'{backend!r}')
-    if backend == 'torch':
-        return backend
+    if backend != 'pydensecrf':
+        return 'torch'
     try:
         import pydensecrf.densecrf  # noqa: F401
     except ImportError as error:
-        if backend == 'pydensecrf':
-            raise ImportError(
-                'backend "pydensecrf" is not installed: run `pip install '
-                'pydensecrf2` (a C++ compiler, Python < 3.13), or take '
-                'backend "torch"') from error
-        return 'torch'
-    return 'pydensecrf'
+        raise ImportError(
+            'backend "pydensecrf" is not installed: run `pip install '
+            'pydensecrf2` (a C++ compiler, Python < 3.13), or take backend '
+            '"torch"') from error
+    return backend

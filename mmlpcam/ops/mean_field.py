@@ -55,16 +55,20 @@ class MeanField:
                 unary.flatten(2), (0, 0, 0, most - unary.shape[1]),
                 value=torch.inf) for unary in unaries
         ], 2)
-        probs = (-energy).softmax(1)
+        # Only differences matter to the softmax, and to messages, which are
+        # linear: those to the first label spare one plane of messages.
+        energy = energy[:, 1:] - energy[:, :1]
+        probs = _softmax_to_first(-energy)
         for _ in range(self.num_iters):
-            # Planes are fast to reduce over labels, rows (N, S * L) are what
-            # sparse products take.
-            rows = probs.flatten(0, 1).t().contiguous()
+            # Planes are fast to reduce over labels, rows (N, C) are what the
+            # lattice takes.
+            planes = probs[:, 1:] - probs[:, :1]
+            rows = planes.flatten(0, 1).t().contiguous()
             messages = torch.zeros_like(rows)
             for compat, lattice in self._kernels:
                 messages.add_(lattice.filter(rows), alpha=compat)
-            scores = messages.t().contiguous().view_as(energy) - energy
-            probs = scores.softmax(1)
+            messages = messages.t().contiguous().view_as(energy)
+            probs = _softmax_to_first(messages - energy)
         parts = probs.split([unary[0, 0].numel() for unary in unaries], 2)
         return [
             part[:, :unary.shape[1]].reshape(unary.shape)
@@ -80,13 +84,12 @@ class MeanField:
             lattice = (
                 _gaussian_lattice(sizes[0], self.gaussian_sxy, device)
                 if len(sizes) == 1 else PermutohedralLattice(
-                    _positions(sizes, device) / self.gaussian_sxy,
-                    _numbers(sizes, device)))
+                    _positions(sizes, device) /
+                    self.gaussian_sxy, _numbers(sizes, device)))
             kernels.append((self.gaussian_compat, lattice))
         if self.bilateral_compat:
-            colors = torch.cat([
-                image.flatten(0, 1).t().float() for image in self.images
-            ], 1)
+            colors = torch.cat(
+                [image.flatten(0, 1).t().float() for image in self.images], 1)
             features = torch.cat([
                 _positions(sizes, device) / self.bilateral_sxy,
                 colors / self.bilateral_srgb
@@ -95,6 +98,11 @@ class MeanField:
                             PermutohedralLattice(features,
                                                  _numbers(sizes, device))))
         return kernels
+
+
+def _softmax_to_first(scores: Tensor) -> Tensor:
+    """Softmax of (S, L - 1, N), which are relative to a first label."""
+    return F.pad(scores, (0, 0, 1, 0)).softmax(1)
 
 
 def _positions(sizes: Sequence[tuple[int, ...]],
@@ -121,5 +129,5 @@ def _numbers(sizes: Sequence[tuple[int, ...]], device: torch.device) -> Tensor:
 def _gaussian_lattice(size: tuple[int, ...], sxy: float,
                       device: torch.device) -> PermutohedralLattice:
     """Lattice of the kernel that depends on the size of the image only."""
-    return PermutohedralLattice(_positions([size], device) / sxy,
-                                _numbers([size], device))
+    return PermutohedralLattice(
+        _positions([size], device) / sxy, _numbers([size], device))
