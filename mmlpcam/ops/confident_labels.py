@@ -44,15 +44,14 @@ def confident_labels(images: Sequence[np.ndarray],
     """
     unaries = []
     for planes in maps:
-        thresholds = [fg_thr, bg_thr]
-        if isinstance(fg_thr, str) or isinstance(bg_thr, str):
-            best = torch.from_numpy(
-                planes.max(0)) if len(planes) else torch.zeros(1)
-            thresholds = [*otsu_thresholds(best, 2)][::-1]
+        low, high = bg_thr, fg_thr
+        if isinstance(low, str) or isinstance(high, str):
+            best = planes.max(0) if len(planes) else np.zeros(1, np.float32)
+            low, high = otsu_thresholds(torch.from_numpy(best), 2)
         unaries.append(
             np.stack([
                 label_unary(_with_background(planes, thr),
-                            len(planes) + 1) for thr in thresholds
+                            len(planes) + 1) for thr in (high, low)
             ]))
     return [
         np.where((fg == 0) & (bg != 0), np.uint8(ignore_index), fg)

@@ -223,8 +223,13 @@ def infer_many(crfs: Sequence[DenseCRF],
         [0, 1], with sum 1 over the labels.
 
     Raises:
-        ValueError: If unaries are not finite.
+        ValueError: If unaries have a wrong shape or are not finite.
     """
+    for crf, unary in zip(crfs, unaries):
+        if unary.ndim != 4 or unary.shape[2:] != crf.image.shape[:2]:
+            raise ValueError(
+                'expected unaries of the size of the image, (S, L, *'
+                f'{crf.image.shape[:2]}), but got {unary.shape}')
     # copies, since pydensecrf refuses read-only memory
     energies = [np.array(unary, np.float32, order='C') for unary in unaries]
     if not all(np.isfinite(energy).all() for energy in energies):
