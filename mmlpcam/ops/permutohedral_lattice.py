@@ -69,7 +69,7 @@ class PermutohedralLattice:
         num = values.shape[1]
         if num == 3:
             values = F.pad(values, (0, 1))
-        lattice = self._splat @ values.contiguous()
+        lattice = (self._splat @ values.contiguous()).contiguous()
         rows = lattice.view(_ROWS[values.shape[1]])[:, 0]
         for above, below in self._neighbors:
             up = rows.index_select(0, above)
