@@ -1,10 +1,11 @@
 """Gaussian filtering in many dimensions."""
 import math
-import warnings
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .csr_matrix import csr_matrix
 
 # A row of so many values is gathered as one number of that size, which is
 # several times as fast on the CPU as a row of a matrix.
@@ -47,12 +48,12 @@ class PermutohedralLattice:
         by_corner = index.flatten().argsort(stable=True)
         points = by_corner.view(size, -1) - num_points * _column(size, index)
 
-        self._splat = _csr(ends, points.flatten(),
-                           weights.flatten().index_select(0, by_corner),
-                           num_points)
-        self._slice = _csr(starts,
-                           index.t().flatten(),
-                           weights.t().flatten(), num_corners)
+        self._splat = csr_matrix(ends, points.flatten(),
+                                 weights.flatten().index_select(0, by_corner),
+                                 num_points)
+        self._slice = csr_matrix(starts,
+                                 index.t().flatten(),
+                                 weights.t().flatten(), num_corners)
         # Symmetric normalisation: K becomes D^-1/2 K D^-1/2, where D has the
         # row sums of K. Constant factors of K cancel.
         roots = self.filter(features.new_ones(num_points, 1)).rsqrt()
@@ -227,15 +228,3 @@ def _neighbors(corners: Tensor,
 def _column(size: int, like: Tensor) -> Tensor:
     """Numbers from 0 on, (size, 1) int64."""
     return torch.arange(size, device=like.device)[:, None]
-
-
-def _csr(starts: Tensor, columns: Tensor, values: Tensor,
-         num_columns: int) -> Tensor:
-    """Make a sparse matrix; indices of 32 bits are twice as fast."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', 'Sparse CSR tensor support')
-        return torch.sparse_csr_tensor(
-            starts.int(),
-            columns.int(),
-            values, (len(starts) - 1, num_columns),
-            check_invariants=False)
