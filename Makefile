@@ -97,6 +97,7 @@ benchmark: $(VENV)/ready
 	$(BIN)/python tools/benchmark.py kmeans
 	$(BIN)/python tools/benchmark.py maps
 	$(BIN)/python tools/benchmark.py walk
+	$(BIN)/python tools/benchmark.py crf
 
 clean:
 	rm -rf $(VENV) .venv-* work_dirs build *.egg-info

@@ -8,11 +8,12 @@ import json
 from pathlib import Path
 
 import torch
-from benchmarks import (imports, kmeans, labels, maps, processes, prototypes,
-                        walk)
+from benchmarks import (crf, imports, kmeans, labels, maps, processes,
+                        prototypes, walk)
 from benchmarks.common import as_dict, machine
 
 SUBJECTS = dict(
+    crf=crf,
     imports=imports,
     kmeans=kmeans,
     labels=labels,
