@@ -128,7 +128,8 @@ def _measure(cfg: Config, num_images: int, factor: int) -> Measurement:
         samples.append(
             StageSample(
                 stage.name,
-                list(scalars[key].data[0]) if key in scalars else [], seconds,
+                scalars[key].data[0].tolist() if key in scalars else [],
+                seconds,
                 sum(p.stat().st_size for p in Path(stage.work_dir).rglob('*')
                     if p.is_file()),
                 train_cfg.get('max_iters') if is_training else None,
