@@ -96,6 +96,7 @@ format: $(VENV)/ready
 benchmark: $(VENV)/ready
 	$(BIN)/python tools/benchmark.py maps
 	$(BIN)/python tools/benchmark.py walk
+	$(BIN)/python tools/benchmark.py crf
 
 clean:
 	rm -rf $(VENV) .venv-* work_dirs build *.egg-info

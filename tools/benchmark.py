@@ -8,10 +8,10 @@ import json
 from pathlib import Path
 
 import torch
-from benchmarks import maps, walk
+from benchmarks import crf, maps, walk
 from benchmarks.common import as_dict, machine
 
-SUBJECTS = dict(maps=maps, walk=walk)
+SUBJECTS = dict(maps=maps, walk=walk, crf=crf)
 
 
 def parse_args() -> argparse.Namespace:

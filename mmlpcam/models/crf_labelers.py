@@ -21,16 +21,19 @@ class CRFLabeler(MapReader[Sequence[Tensor]], TrainingFree):
     """Base of models without weights that label what maps are sure of.
 
     The dense CRF, which takes most of the time, runs for the images of a
-    batch in parallel. ``test_cfg`` takes the options of the function.
+    batch at once on a GPU. On the CPU, processes share them out.
+    ``test_cfg`` takes the options of the function.
 
     Attributes:
-        function (Callable): Takes an image (H, W, 3) uint8 RGB, maps, labels
-            and options; gives labels (H, W), 255 where it is not sure.
+        function (Callable): Takes images (H, W, 3) uint8 RGB, their maps,
+            their labels and options; gives a list of labels (H, W), 255
+            where it is not sure.
 
     Args:
         *args: See :class:`TrainingFree`.
-        num_workers (int): Processes; 0 works in the calling one. A batch
-            should hold a few images for each. Defaults to 0.
+        num_workers (int): Processes; 0 works in the calling one, and so
+            does a GPU. A batch should hold a few images for each. Defaults
+            to 0.
         **kwargs: See :class:`MapReader` and :class:`TrainingFree`.
     """
 
@@ -60,10 +63,16 @@ class CRFLabeler(MapReader[Sequence[Tensor]], TrainingFree):
             image.flip(0).permute(1, 2, 0).contiguous().cpu().numpy()
             for image in images
         ]
-        masks = self._map(
-            partial(self.function, **self.test_cfg), photos,
-            [each.full().numpy() for each in maps],
-            [each.labels for each in maps])
+        arguments = (photos, [each.full().numpy() for each in maps],
+                     [each.labels for each in maps])
+        options: dict = dict(self.test_cfg)
+        device = images[0].device
+        if device.type == 'cpu' and self.num_workers:
+            masks = self._map(
+                partial(_label_alone, self.function, options), *arguments)
+        else:
+            options['crf'] = dict(options['crf'], device=device)
+            masks = self.function(*arguments, **options)
         for sample, mask in zip(data_samples, masks):
             sample.set_data(
                 dict(
@@ -71,12 +80,18 @@ class CRFLabeler(MapReader[Sequence[Tensor]], TrainingFree):
                         data=torch.from_numpy(mask.astype(np.int64))[None])))
 
     def _map(self, function: Callable, *arguments: list) -> list[np.ndarray]:
-        if not self.num_workers:
-            return list(map(function, *arguments))
         if self._pool is None:
             self._pool = worker_pool(self.num_workers)
         with explained_death():
             return list(self._pool.map(function, *arguments))
+
+
+def _label_alone(function: Callable, options: dict, image: np.ndarray,
+                 maps: np.ndarray, labels: Sequence[int]) -> np.ndarray:
+    """Label one image in a process that has a core for itself."""
+    # PyTorch hangs in a fork if it looks for threads of the parent
+    torch.set_num_threads(1)
+    return function([image], [maps], [labels], **options)[0]
 
 
 @MODELS.register_module()

@@ -22,7 +22,7 @@ class CRFTTAModel(SegTTAModel):
     :class:`SegTTAModel` does, and the mean is the unary term of a
     :class:`~mmlpcam.ops.DenseCRF` on the original image, which is read again
     from ``img_path``. With a single view it is plain CRF post-processing.
-    CRFs run in this process on the CPU and take most of the time.
+    CRFs run on the device of the segmentor.
 
     The time of a CRF is proportional to the number of classes, but few of
     them occur in an image. So only classes take part that win a pixel or
@@ -118,8 +118,8 @@ class CRFTTAModel(SegTTAModel):
         kept = probs.amax((1, 2)) >= self.min_prob
         kept[probs.argmax(0).unique()] = True
         chosen = probs[kept] / probs[kept].sum(0)
-        scores = DenseCRF(image, **self.crf).refine_scores(
-            chosen.float().cpu().numpy())
+        crf = DenseCRF(image, **{'device': probs.device, **self.crf})
+        scores = crf.refine_scores(chosen.float().cpu().numpy())
         refined = torch.zeros_like(probs)
         refined[kept] = torch.from_numpy(scores).to(probs)
         return refined

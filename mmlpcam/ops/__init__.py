@@ -6,7 +6,7 @@ from .affinity import (PairKinds, affinity_loss, masked_mean, pair_affinity,
                        pair_kinds, pair_offsets, path_cells,
                        source_and_neighbors)
 from .confident_labels import affinity_labels, confident_labels
-from .dense_crf import DenseCRF, label_unary, softmax_unary
+from .dense_crf import DenseCRF, infer_many, label_unary, softmax_unary
 from .feature_affinity import affinity_walk, feature_affinity
 from .kmeans import KMeansResult, kmeans, kmeans_sklearn
 from .label_conditioned import balanced_smooth_loss, gated_maps
@@ -26,7 +26,7 @@ __all__ = [
     'background_score', 'balanced_smooth_loss', 'confident_labels',
     'covered_size', 'feature_affinity', 'feature_moments', 'fit_whitening',
     'flip_average', 'full_size_maps', 'gated_maps', 'image_directions',
-    'kmeans', 'kmeans_sklearn', 'label_unary', 'masked_mean',
+    'infer_many', 'kmeans', 'kmeans_sklearn', 'label_unary', 'masked_mean',
     'nearest_similarity', 'normalize_maps', 'otsu_thresholds', 'pair_affinity',
     'pair_kinds', 'pair_offsets', 'path_cells', 'pixel_adaptive_refine',
     'prototype_direction', 'prototype_scores', 'random_walk',

@@ -1,12 +1,16 @@
-"""Fully connected CRF on one image, on SciPy or on pydensecrf."""
+"""Fully connected CRF on images, in PyTorch or on pydensecrf."""
 import math
-from functools import cached_property, lru_cache
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
+import torch
 
-from .permutohedral_lattice import PermutohedralLattice
+from .mean_field import MeanField
 
-_BACKENDS = ('auto', 'scipy', 'pydensecrf')
+_BACKENDS = ('auto', 'torch', 'pydensecrf')
+# of images that are refined at once; a pixel takes some 500 bytes
+_MAX_PIXELS = 2**22
 
 
 class DenseCRF:
@@ -27,7 +31,8 @@ class DenseCRF:
     those of IRN and LPCAM.
 
     What depends on the image is computed once, at the first call, so that
-    several label maps of an image should share one object.
+    several label maps of an image should share one object. Several images
+    are refined at once by :func:`infer_many`.
 
     Args:
         image (np.ndarray): RGB image of shape (H, W, 3), uint8. It is copied.
@@ -40,9 +45,10 @@ class DenseCRF:
             in grey levels. Defaults to 5.
         bilateral_compat (float): Its weight :math:`w_b`. Defaults to 10.
         num_iters (int): Rounds of mean field inference. Defaults to 10.
-        backend (str): 'scipy', 'pydensecrf' (distribution pydensecrf2) or
-            'auto', which is 'pydensecrf' where that can be imported. Both
-            agree up to rounding. Defaults to 'auto'.
+        backend (str): See :func:`choose_backend`. Both agree up to rounding.
+            Defaults to 'auto'.
+        device (str | torch.device): Where 'torch' computes. Defaults to
+            'cpu'.
 
     Raises:
         TypeError: If `image` is not an array of uint8.
@@ -53,7 +59,7 @@ class DenseCRF:
         >>> image = np.zeros((4, 6, 3), np.uint8)
         >>> image[:, 3:] = 200
         >>> labels = np.array([[0, 0, 0, 0, 1, 1]] * 4)
-        >>> DenseCRF(image, backend='scipy').refine_labels(labels, 2)[0]
+        >>> DenseCRF(image).refine_labels(labels, 2)[0]
         array([0, 0, 0, 1, 1, 1])
     """
 
@@ -66,7 +72,8 @@ class DenseCRF:
                  bilateral_srgb: float = 5.,
                  bilateral_compat: float = 10.,
                  num_iters: int = 10,
-                 backend: str = 'auto') -> None:
+                 backend: str = 'auto',
+                 device: str | torch.device = 'cpu') -> None:
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
             raise TypeError(
                 'expected `image` as an array of uint8, but got '
@@ -92,13 +99,14 @@ class DenseCRF:
             raise ValueError(
                 f'`num_iters` must be at least 1, but got {num_iters}')
         self.image = np.array(image, order='C')
-        self.gaussian_sxy = float(gaussian_sxy)
-        self.gaussian_compat = float(gaussian_compat)
-        self.bilateral_sxy = float(bilateral_sxy)
-        self.bilateral_srgb = float(bilateral_srgb)
-        self.bilateral_compat = float(bilateral_compat)
-        self.num_iters = num_iters
+        self.settings: dict = dict(
+            **{
+                name: float(value)
+                for name, value in (deviations | weights).items()
+            },
+            num_iters=num_iters)
         self.backend = choose_backend(backend)
+        self.device = torch.device(device)
         self._compiled: dict = {}  # objects of pydensecrf by number of labels
 
     def infer(self, unary: np.ndarray) -> np.ndarray:
@@ -117,19 +125,7 @@ class DenseCRF:
                 finite.
         """
         self._check_scores('unary', unary)
-        if not np.isfinite(unary).all():
-            raise ValueError(
-                'expected a finite `unary`, but it has infinite or NaN '
-                'values: clip probabilities first, as softmax_unary() does')
-        if len(unary) == 1:
-            return np.ones(unary.shape, np.float32)
-        # a copy, since pydensecrf refuses read-only memory
-        flat = np.array(unary, np.float32, order='C').reshape(len(unary), -1)
-        if self.backend == 'scipy':
-            probs = self._infer_scipy(flat)
-        else:
-            probs = self._infer_pydensecrf(flat)
-        return probs.reshape(unary.shape)
+        return infer_many([self], [unary[None]])[0][0]
 
     def refine_labels(self,
                       labels: np.ndarray,
@@ -182,49 +178,106 @@ class DenseCRF:
                 f'{width}), and of a floating type, but got {scores.shape} '
                 f'{scores.dtype}')
 
-    @cached_property
-    def _kernels(self) -> list[tuple[float, PermutohedralLattice]]:
-        height, width = self.image.shape[:2]
-        color = self.image.reshape(-1, 3).T.astype(np.float32)
-        features = np.concatenate([
-            _positions(height, width) / self.bilateral_sxy,
-            color / self.bilateral_srgb,
-        ])
-        return [
-            (self.gaussian_compat,
-             _gaussian_lattice(height, width, self.gaussian_sxy)),
-            (self.bilateral_compat, PermutohedralLattice(features)),
-        ]
-
-    def _infer_scipy(self, unary: np.ndarray) -> np.ndarray:
-        # Planes (L, N) are fast to reduce over labels, rows (N, L) are what
-        # sparse products take.
-        probs = _softmax(-unary)
-        for _ in range(self.num_iters):
-            rows = np.ascontiguousarray(probs.T)
-            scores = -unary
-            for compat, lattice in self._kernels:
-                scores += compat * lattice.filter(rows).T
-            probs = _softmax(scores)
-        return probs
-
-    def _infer_pydensecrf(self, unary: np.ndarray) -> np.ndarray:
+    def _infer_compiled(self, unary: np.ndarray) -> np.ndarray:
         num_labels = len(unary)
         if num_labels not in self._compiled:
             from pydensecrf.densecrf import DenseCRF2D
             height, width = self.image.shape[:2]
             crf = DenseCRF2D(width, height, num_labels)
             crf.addPairwiseGaussian(
-                sxy=self.gaussian_sxy, compat=self.gaussian_compat)
+                sxy=self.settings['gaussian_sxy'],
+                compat=self.settings['gaussian_compat'])
             crf.addPairwiseBilateral(
-                sxy=self.bilateral_sxy,
-                srgb=self.bilateral_srgb,
+                sxy=self.settings['bilateral_sxy'],
+                srgb=self.settings['bilateral_srgb'],
                 rgbim=self.image,
-                compat=self.bilateral_compat)
+                compat=self.settings['bilateral_compat'])
             self._compiled[num_labels] = crf
         crf = self._compiled[num_labels]
-        crf.setUnaryEnergy(unary)
-        return np.array(crf.inference(self.num_iters))
+        crf.setUnaryEnergy(unary.reshape(num_labels, -1))
+        return np.reshape(
+            crf.inference(self.settings['num_iters']), unary.shape)
+
+    @cached_property
+    def _mean_field(self) -> MeanField:
+        return _joint_mean_field([self])
+
+
+def infer_many(crfs: Sequence[DenseCRF],
+               unaries: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Compute the approximate posteriors of several images.
+
+    On a GPU, images of any sizes are computed at once. On the CPU each is
+    computed by itself, which is as fast, takes less memory and makes the
+    result independent of the other images.
+
+    Args:
+        crfs (Sequence[DenseCRF]): One per image.
+        unaries (Sequence[np.ndarray]): Negative log probabilities of shape
+            (S, L, H, W) per image, any floating type, finite: S problems on
+            one image that share the work on it. S is the same for all
+            images, L may differ.
+
+    Returns:
+        list[np.ndarray]: Probabilities of the same shapes, float32 in
+        [0, 1], with sum 1 over the labels.
+
+    Raises:
+        ValueError: If unaries have a wrong shape or are not finite.
+    """
+    for crf, unary in zip(crfs, unaries):
+        if unary.ndim != 4 or unary.shape[2:] != crf.image.shape[:2]:
+            raise ValueError(
+                'expected unaries of the size of the image, (S, L, *'
+                f'{crf.image.shape[:2]}), but got {unary.shape}')
+    # copies, since pydensecrf refuses read-only memory
+    energies = [np.array(unary, np.float32, order='C') for unary in unaries]
+    if not all(np.isfinite(energy).all() for energy in energies):
+        raise ValueError(
+            'expected a finite `unary`, but it has infinite or NaN values: '
+            'clip probabilities first, as softmax_unary() does')
+    results: list[np.ndarray] = []
+    for group in _groups(crfs):
+        part = energies[len(results):len(results) + len(group)]
+        if all(energy.shape[1] == 1 for energy in part):
+            results += [np.ones_like(energy) for energy in part]
+        elif group[0].backend == 'pydensecrf':
+            results += [
+                np.stack([group[0]._infer_compiled(one) for one in energy])
+                for energy in part
+            ]
+        else:
+            field = (
+                group[0]._mean_field
+                if len(group) == 1 else _joint_mean_field(group))
+            results += [
+                probs.cpu().numpy() for probs in field.infer([
+                    torch.from_numpy(energy).to(group[0].device)
+                    for energy in part
+                ])
+            ]
+    return results
+
+
+def _joint_mean_field(crfs: Sequence[DenseCRF]) -> MeanField:
+    return MeanField(
+        [torch.from_numpy(crf.image).to(crf.device) for crf in crfs],
+        **crfs[0].settings)
+
+
+def _groups(crfs: Sequence[DenseCRF]) -> Iterator[list[DenseCRF]]:
+    """Split into those that are computed at once."""
+    group: list[DenseCRF] = []
+    for crf in crfs:
+        alone = crf.backend == 'pydensecrf' or crf.device.type == 'cpu'
+        pixels = sum(each.image[..., 0].size for each in [*group, crf])
+        if group and (alone or pixels > _MAX_PIXELS or crf.settings
+                      != group[0].settings or crf.device != group[0].device):
+            yield group
+            group = []
+        group.append(crf)
+    if group:
+        yield group
 
 
 def label_unary(labels: np.ndarray,
@@ -307,11 +360,11 @@ def choose_backend(backend: str) -> str:
     """Say what computes the messages.
 
     Args:
-        backend (str): 'scipy', 'pydensecrf', or 'auto' for pydensecrf where
-            it is installed.
+        backend (str): 'torch', 'pydensecrf' (distribution pydensecrf2, on
+            the CPU), or 'auto', which is 'torch': the same on all machines.
 
     Returns:
-        str: 'scipy' or 'pydensecrf'.
+        str: 'torch' or 'pydensecrf'.
 
     Raises:
         ValueError: If it is none of these.
@@ -320,36 +373,13 @@ def choose_backend(backend: str) -> str:
     if backend not in _BACKENDS:
         raise ValueError(f'`backend` must be one of {_BACKENDS}, but got '
                          f'{backend!r}')
-    if backend == 'scipy':
-        return backend
+    if backend != 'pydensecrf':
+        return 'torch'
     try:
         import pydensecrf.densecrf  # noqa: F401
     except ImportError as error:
-        if backend == 'pydensecrf':
-            raise ImportError(
-                'backend "pydensecrf" is not installed: run `pip install '
-                'pydensecrf2` (a C++ compiler, Python < 3.13), or take '
-                'backend "scipy"') from error
-        return 'scipy'
-    return 'pydensecrf'
-
-
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    """Softmax over the first axis, in place."""
-    scores -= scores.max(axis=0)
-    np.exp(scores, out=scores)
-    scores /= scores.sum(axis=0)
-    return scores
-
-
-def _positions(height: int, width: int) -> np.ndarray:
-    """Coordinates x and y of all pixels, (2, H * W) float32."""
-    rows, columns = np.indices((height, width), np.float32)
-    return np.stack([columns.ravel(), rows.ravel()])
-
-
-@lru_cache(maxsize=8)
-def _gaussian_lattice(height: int, width: int,
-                      sxy: float) -> PermutohedralLattice:
-    """Lattice of the kernel that depends on the size of the image only."""
-    return PermutohedralLattice(_positions(height, width) / sxy)
+        raise ImportError(
+            'backend "pydensecrf" is not installed: run `pip install '
+            'pydensecrf2` (a C++ compiler, Python < 3.13), or take backend '
+            '"torch"') from error
+    return backend

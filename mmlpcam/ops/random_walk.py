@@ -1,11 +1,10 @@
 """Propagation of maps inside object boundaries (IRN, Sec. 5)."""
-import warnings
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .affinity import pair_affinity, pair_offsets
+from .csr_matrix import csr_matrix
 
 _EPS = 1e-12
 
@@ -113,9 +112,7 @@ def transition_of_pairs(affinity: Tensor, radius: int) -> Tensor:
     rows = torch.cat([cells, source, target])
     columns = torch.cat([cells, target, source])
     degree = torch.zeros_like(itself).index_add_(0, rows, weights)
-    with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', 'Sparse CSR tensor support')
-        return torch.sparse_coo_tensor(
-            torch.stack([rows, columns]),
-            weights / degree[rows], (len(cells), len(cells)),
-            check_invariants=False).to_sparse_csr()
+    order = (rows * len(cells) + columns).argsort()
+    starts = F.pad(rows.bincount().cumsum(0), (1, 0))
+    return csr_matrix(starts, columns[order], (weights / degree[rows])[order],
+                      len(cells))

@@ -13,9 +13,9 @@ from mmlpcam.ops import confident_labels, covered_size
 from mmlpcam.ops.dense_crf import choose_backend
 from mmlpcam.structures import ActivationMaps
 
-CRF = dict(backend='scipy', num_iters=2)
+CRF = dict(backend='torch', num_iters=2)
 SETTINGS = dict(fg_thr=.45, bg_thr=.25, crf=CRF)
-NO_CRF = dict(backend='scipy', gaussian_compat=0, bilateral_compat=0)
+NO_CRF = dict(backend='torch', gaussian_compat=0, bilateral_compat=0)
 SIZES = [(33, 40), (40, 33), (28, 50)]
 LABELS = [(0, 2), (), (3, )]
 
@@ -71,13 +71,11 @@ def test_labels_follow_the_maps(stored):
         maps = ActivationMaps.load(f'{folder}/a/{number}.npz')
         # images come as BGR
         image = batch['inputs'][number].numpy()[::-1].transpose(1, 2, 0)
-        expected = confident_labels(
-            np.ascontiguousarray(image),
-            maps.full().numpy(),
-            maps.labels,
-            fg_thr=.45,
-            bg_thr=.25,
-            crf=CRF)
+        expected, = confident_labels([np.ascontiguousarray(image)],
+                                     [maps.full().numpy()], [maps.labels],
+                                     fg_thr=.45,
+                                     bg_thr=.25,
+                                     crf=CRF)
         assert mask.dtype == torch.int64 and mask.shape == (1, *SIZES[number])
         np.testing.assert_array_equal(mask[0], expected)
     assert [set(mask.unique().tolist()) for mask in found] == [{0, 1, 3, 255},
@@ -104,9 +102,9 @@ def test_images_are_turned_to_rgb(stored, monkeypatch):
     folder, batch = stored
     seen = []
 
-    def spy(image, maps, labels, **kwargs):
-        seen.append((image, labels, kwargs))
-        return np.zeros(image.shape[:2], np.uint8)
+    def spy(images, maps, labels, **kwargs):
+        seen.extend((*each, kwargs) for each in zip(images, labels))
+        return [np.zeros(image.shape[:2], np.uint8) for image in images]
 
     monkeypatch.setattr(IRLabeler, 'function', staticmethod(spy))
     build(folder).test_step(batch)
@@ -117,7 +115,8 @@ def test_images_are_turned_to_rgb(stored, monkeypatch):
         blue, green, red = given.numpy()
         np.testing.assert_array_equal(image, np.stack([red, green, blue], 2))
         assert labels == expected
-        assert kwargs == dict(fg_thr=.45, bg_thr=.25, crf=CRF)
+        crf = dict(CRF, device=torch.device('cpu'))
+        assert kwargs == dict(fg_thr=.45, bg_thr=.25, crf=crf)
 
 
 # --- processes ------------------------------------------------------------
@@ -143,7 +142,7 @@ def test_processes_get_arrays_only(stored, monkeypatch):
         return map(function, *arguments)
 
     monkeypatch.setattr(IRLabeler, '_map', record)
-    build(folder).test_step(batch)
+    build(folder, num_workers=2).test_step(batch)
     for images in sent:
         assert len(images) == 3
         assert not any(isinstance(item, torch.Tensor) for item in images)
@@ -293,13 +292,10 @@ def test_a_run_labels_all_images(chain):
                         f'{image_id}.jpg') as image:
             image = np.array(image)
         maps = ActivationMaps.load(chain.folder / 'maps' / f'{image_id}.npz')
-        expected = confident_labels(
-            image,
-            maps.full().numpy(),
-            labels,
-            fg_thr=.45,
-            bg_thr=.25,
-            crf=CRF)
+        expected, = confident_labels([image], [maps.full().numpy()], [labels],
+                                     fg_thr=.45,
+                                     bg_thr=.25,
+                                     crf=CRF)
         with Image.open(chain.out_dir / 'masks' / f'{image_id}.png') as mask:
             assert mask.size == (width, height)
             mask = np.array(mask)

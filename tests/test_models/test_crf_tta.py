@@ -95,7 +95,7 @@ def test_crf_gets_the_image_and_the_mean_of_the_views(photo, spy):
     (image, kwargs, probs), = spy
     assert np.array_equal(image, np.asarray(Image.open(photo)))
     assert image.dtype == np.uint8
-    assert kwargs == CRF
+    assert kwargs == dict(CRF, device=torch.device('cpu'))
     assert probs.dtype == np.float32
     np.testing.assert_allclose(probs, mean_softmax(logits), atol=1e-6)
     # without a CRF, the mask is that of mmseg

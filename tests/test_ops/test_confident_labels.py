@@ -4,12 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from mmlpcam.ops import DenseCRF, confident_labels, otsu_thresholds
+from mmlpcam import ops
+from mmlpcam.ops import DenseCRF, otsu_thresholds
 
 # The package holds a function of the same name.
 MODULE = sys.modules['mmlpcam.ops.confident_labels']
 # Without pairwise potentials, the CRF leaves labels as they are.
 NO_CRF = dict(gaussian_compat=0, bilateral_compat=0)
+
+
+def confident_labels(image, maps, labels, **kwargs):
+    """Label a single image."""
+    return ops.confident_labels([image], [maps], [labels], **kwargs)[0]
 
 
 def label(maps, labels, *, fg_thr=.5, bg_thr=.2, **kwargs):
@@ -57,18 +63,13 @@ def test_truth_table():
 @pytest.mark.parametrize('permissive', [0, 1, 2])
 def test_every_pair_of_masks(monkeypatch, conservative, permissive):
     """A CRF may turn the two masks into anything."""
-    answers = iter([conservative, permissive])
+    answers = np.eye(3)[[conservative, permissive]][..., None, None]
 
-    class Fake:
+    def refine(crfs, unaries):
+        assert [unary.shape for unary in unaries] == [answers.shape]
+        return [answers]
 
-        def __init__(self, image):
-            pass
-
-        def refine_labels(self, mask, num_labels):
-            assert num_labels == 3
-            return np.full_like(mask, next(answers))
-
-    monkeypatch.setattr(MODULE, 'DenseCRF', Fake)
+    monkeypatch.setattr(MODULE, 'infer_many', refine)
     found = label(np.zeros((2, 1, 1)), [7, 4], crf=None)
     ids = [0, 8, 5]
     if conservative:
@@ -164,7 +165,7 @@ def test_no_class_is_all_background(crf):
 def test_both_masks_are_refined():
     image, maps = photo()
     options = dict(fg_thr=.6, bg_thr=.2)
-    crf = dict(backend='scipy', num_iters=5)
+    crf = dict(backend='torch', num_iters=5)
     found = confident_labels(image, maps, [4, 9], crf=crf, **options)
     refined = []
     for threshold in (.6, .2):
@@ -236,3 +237,15 @@ def test_thresholds_of_the_image():
     assert np.array_equal(found, expected)
     assert not confident_labels(
         image, maps[:0], (), fg_thr='otsu', bg_thr='otsu').any()
+
+
+def test_images_of_a_batch_are_labeled_by_themselves():
+    first, second = photo(0), photo(1)
+    cut = second[0][:20], second[1][:1, :20]
+    options = dict(fg_thr=.6, bg_thr=.2, crf=dict(num_iters=3))
+    both = ops.confident_labels([first[0], cut[0]], [first[1], cut[1]],
+                                [(0, 1), (4, )], **options)
+    np.testing.assert_array_equal(both[0],
+                                  confident_labels(*first, (0, 1), **options))
+    np.testing.assert_array_equal(both[1],
+                                  confident_labels(*cut, (4, ), **options))

@@ -1,17 +1,17 @@
 import sys
-import types
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mmlpcam.converters.parts import draw_parts_sample
-from mmlpcam.ops import DenseCRF, label_unary, softmax_unary
+from mmlpcam.ops import DenseCRF, dense_crf, label_unary, softmax_unary
+from mmlpcam.ops.dense_crf import infer_many
 
 COLORS = np.array([(200, 60, 40), (40, 90, 210), (90, 160, 60)])
 
 
-@pytest.fixture(params=['scipy', 'pydensecrf'])
+@pytest.fixture(params=['torch', 'pydensecrf'])
 def backend(request):
     if request.param == 'pydensecrf':
         pytest.importorskip('pydensecrf')
@@ -75,7 +75,7 @@ def agreement(image, labels, num_labels):
     """Share of pixels that both backends give the same label."""
     one, other = (
         DenseCRF(image, backend=backend).refine_labels(labels, num_labels)
-        for backend in ('scipy', 'pydensecrf'))
+        for backend in ('torch', 'pydensecrf'))
     assert (one != labels).mean() > .005  # there was something to decide
     return (one == other).mean()
 
@@ -134,7 +134,7 @@ def test_probabilities_of_both_backends(settings):
     one, other = (
         DenseCRF(image, backend=backend,
                  **settings).refine_scores(soften(labels))
-        for backend in ('scipy', 'pydensecrf'))
+        for backend in ('torch', 'pydensecrf'))
     # Pixels on a face of two simplices may fall to either by rounding.
     np.testing.assert_allclose(one, other, atol=2e-3)
     assert abs(one - other).mean() < 1e-5
@@ -309,6 +309,34 @@ def test_images_of_one_size_do_not_mix(backend):
         DenseCRF(image, backend=backend).infer(unary), first)
 
 
+def test_images_of_a_batch_do_not_meet(monkeypatch):
+    """As on a GPU: one lattice for images of other sizes and labels."""
+    monkeypatch.setattr(dense_crf, '_groups', lambda crfs: [list(crfs)])
+    scenes = [
+        scene(*size, seed=size[0]) for size in [(12, 10), (1, 3), (8, 9)]
+    ]
+    crfs = [DenseCRF(image) for image, _, _ in scenes]
+    unaries = [
+        np.stack([label_unary(labels, num),
+                  label_unary(truth, num)])
+        for num, (_, labels, truth) in zip([3, 4, 3], scenes)
+    ]
+    found = infer_many(crfs, unaries)
+    for crf, unary, probs in zip(crfs, unaries, found):
+        assert probs.shape == unary.shape
+        for one, expected in zip(probs, unary):
+            np.testing.assert_allclose(one, crf.infer(expected), atol=1e-5)
+
+
+def test_problems_on_one_image_do_not_mix(backend):
+    image, labels, truth = scene()
+    crf = DenseCRF(image, backend=backend)
+    unary = np.stack([label_unary(each, 3) for each in (labels, truth)])
+    both, = infer_many([crf], [unary])
+    for one, expected in zip(both, unary):
+        np.testing.assert_allclose(one, crf.infer(expected), atol=1e-6)
+
+
 def test_memory_layout_plays_no_part(backend):
     image, labels, _ = scene()
     unary = label_unary(labels, 3)
@@ -395,15 +423,13 @@ def test_refining_starts_from_the_unaries(backend):
 # --- choice of the backend ------------------------------------------------
 
 
-def test_auto_takes_pydensecrf_where_it_is(monkeypatch):
+def test_auto_takes_what_is_always_there(monkeypatch):
     image = scene()[0]
-    for name in ('pydensecrf', 'pydensecrf.densecrf'):
-        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
-    assert DenseCRF(image).backend == 'pydensecrf'
+    assert DenseCRF(image).backend == 'torch'
     monkeypatch.setitem(sys.modules, 'pydensecrf', None)
     monkeypatch.setitem(sys.modules, 'pydensecrf.densecrf', None)
-    assert DenseCRF(image).backend == 'scipy'
-    with pytest.raises(ImportError, match='pip install pydensecrf2.*"scipy"'):
+    assert DenseCRF(image).backend == 'torch'
+    with pytest.raises(ImportError, match='pip install pydensecrf2.*"torch"'):
         DenseCRF(image, backend='pydensecrf')
 
 
@@ -419,7 +445,7 @@ def test_auto_takes_pydensecrf_where_it_is(monkeypatch):
 ])
 def test_image_errors(image, error, message):
     with pytest.raises(error, match=message):
-        DenseCRF(image, backend='scipy')
+        DenseCRF(image, backend='torch')
 
 
 @pytest.mark.parametrize('settings, message', [
@@ -429,11 +455,11 @@ def test_image_errors(image, error, message):
     (dict(gaussian_compat=-1), '`gaussian_compat` must not be negative'),
     (dict(bilateral_compat=np.inf), '`bilateral_compat` must not.* got inf'),
     (dict(num_iters=0), '`num_iters` must be at least 1, but got 0'),
-    (dict(backend='cuda'), r"one of \('auto', 'scipy', .*but got 'cuda'"),
+    (dict(backend='cuda'), r"one of \('auto', 'torch', .*but got 'cuda'"),
 ])
 def test_setting_errors(settings, message):
     with pytest.raises(ValueError, match=message):
-        DenseCRF(scene()[0], **{**dict(backend='scipy'), **settings})
+        DenseCRF(scene()[0], **{**dict(backend='torch'), **settings})
 
 
 @pytest.mark.parametrize('unary, message', [
@@ -462,7 +488,7 @@ def test_unary_errors(backend, unary, message):
 def test_label_errors(labels, num_labels, gt_prob, error, message):
     with pytest.raises(error, match=message):
         DenseCRF(
-            scene()[0], backend='scipy').refine_labels(labels, num_labels,
+            scene()[0], backend='torch').refine_labels(labels, num_labels,
                                                        gt_prob)
 
 
@@ -472,7 +498,7 @@ def test_labels_of_a_wrong_shape():
 
 
 def test_score_errors():
-    crf = DenseCRF(scene()[0], backend='scipy')
+    crf = DenseCRF(scene()[0], backend='torch')
     with pytest.raises(ValueError, match=r'`probs` of the size.*\(2, 4, 5\)'):
         crf.refine_scores(np.zeros((2, 4, 5)))
     with pytest.raises(ValueError, match=r'span \[-3, 2.5\]: apply a softmax'):
@@ -488,4 +514,4 @@ def test_too_many_cells():
     with pytest.raises(ValueError, match=r'too small: about 2\^\d+ cells'):
         DenseCRF(
             image, bilateral_srgb=1e-3,
-            backend='scipy').refine_labels(labels, 3)
+            backend='torch').refine_labels(labels, 3)

@@ -77,8 +77,10 @@ def test_labels_by_hand():
     image = torch.randint(0, 256, (12, 15, 3), generator=rng).byte().numpy()
     maps = torch.rand(2, 12, 15, generator=rng).numpy()
     maps[:, :, :5] *= .02  # certainly background
-    crf = dict(backend='scipy', num_iters=2)
-    found = affinity_labels(image, maps, (3, 1), alphas=(1, 12), crf=crf)
+    crf = dict(backend='torch', num_iters=2)
+    found, = affinity_labels([image], [maps], [(3, 1)],
+                             alphas=(1, 12),
+                             crf=crf)
     model = DenseCRF(image, **crf)
     masks = []
     for alpha in (1, 12):
@@ -94,5 +96,5 @@ def test_labels_by_hand():
             expected = 0 if high == 0 else 255 if low == 0 else (0, 4, 2)[low]
             assert found[y, x] == expected
     assert {0, 255} <= set(found.flatten().tolist())
-    empty = affinity_labels(image, maps[:0], (), crf=crf)
+    empty, = affinity_labels([image], [maps[:0]], [()], crf=crf)
     assert not empty.any()

@@ -17,7 +17,8 @@ from mmlpcam.utils import read_json
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = sorted(
     str(path.relative_to(ROOT / 'tools'))
-    for path in (ROOT / 'tools').rglob('[!_]*.py'))
+    for path in (ROOT / 'tools').rglob('[!_]*.py')
+    if path.parent.name != 'benchmarks')
 ENV = {
     **os.environ, 'PYTHONPATH': str(ROOT),
     'OMP_NUM_THREADS': '1',
@@ -88,6 +89,12 @@ def test_benchmarks_compare_what_they_time(tmp_path):
         difference = re.search(r'difference of the maps: (\S+)[. ]',
                                comparison['notes'][0])
         assert float(difference[1]) < 1e-3
+    run(ROOT / 'tools/benchmark.py', 'crf', '--count', '2', '--json',
+        tmp_path / 'crf.json')
+    comparison, = json.loads(
+        (tmp_path / 'crf.json').read_text())['comparisons']
+    share = re.search(r'agree: (\S+) %', comparison['notes'][0])
+    assert float(share[1]) > 99
     assert '| product |' in (tmp_path / 'maps.md').read_text()
 
 

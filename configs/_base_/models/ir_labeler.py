@@ -1,5 +1,5 @@
 # No network: stored maps in, the labels that IRN learns from out. The dense
-# CRF of IRN; `backend` takes pydensecrf2 where it is installed.
+# CRF of IRN, in PyTorch; `backend='pydensecrf'` takes pydensecrf2.
 model = dict(
     type='IRLabeler',
     map_dir='stage://maps/maps',
