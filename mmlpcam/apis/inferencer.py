@@ -15,7 +15,7 @@ from torch import nn
 
 from mmlpcam.datasets import (ImageFinder, ImageLabelSource, Labels,
                               TagEncoder, load_labels)
-from mmlpcam.engine import init_trained_model
+from mmlpcam.engine import init_trained_model, model_digest
 from mmlpcam.models import (CAMSegmentor, find_map_head, fold_batch_norm,
                             without_plans)
 from mmlpcam.structures import find_map_type
@@ -64,6 +64,10 @@ class LPCAMInferencer(BaseInferencer):
     - a classifier gives maps as well, for the classes of `tags`, or, where a
       photo has none, for those that the classifier finds itself;
     - weights must fit the model, and nothing in them is executed.
+
+    Attributes:
+        digest (str): Of the weights, see
+            :func:`~mmlpcam.engine.model_digest`.
 
     Args:
         model (str | os.PathLike | Config): Config of a classifier or
@@ -364,6 +368,7 @@ class LPCAMInferencer(BaseInferencer):
                              'training has saved')
         if isinstance(model, CAMSegmentor):
             _check_bank(model, path)
+        self.digest = model_digest(model)  # before weights are rounded anew
         fold_batch_norm(model)
         return model
 

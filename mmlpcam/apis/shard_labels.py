@@ -16,7 +16,6 @@ from mmengine.fileio import exists, get_text, join_path
 from mmengine.logging import print_log
 
 from mmlpcam.datasets import ShardSample, has_shard, read_shard, write_shard
-from mmlpcam.engine import model_digest
 from mmlpcam.evaluation import check_same_settings
 from mmlpcam.models import prediction_settings
 from mmlpcam.utils import on_main_process, reading, stored_path, write_json
@@ -113,7 +112,7 @@ class ShardLabeler:
         return json.loads(
             json.dumps(
                 dict(
-                    model=model_digest(model),
+                    model=self.inferencer.digest,
                     classes=self.inferencer.classes,
                     test_pipeline=self.inferencer.cfg.test_pipeline,
                     save_maps=self.save_maps,
