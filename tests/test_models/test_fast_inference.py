@@ -100,6 +100,12 @@ def test_batch_norm_without_weights_is_left_alone(capsys):
     assert 'not folded' in capsys.readouterr().out
 
 
+@pytest.fixture
+def with_cudnn(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, 'enabled', True)
+
+
+@pytest.mark.usefixtures('with_cudnn')
 @pytest.mark.parametrize('benchmark', [False, True])
 def test_cudnn_plans_only_if_asked_to(monkeypatch, benchmark):
     monkeypatch.setattr(torch.backends.cudnn, 'benchmark', benchmark)
@@ -116,6 +122,7 @@ def test_a_model_without_backbone_stays_as_it_is():
         assert batch_norms(model) == 1
 
 
+@pytest.mark.usefixtures('with_cudnn')
 def test_validation_and_test_do_without_plans():
     hook = NewSizesHook()
     for name in ('val', 'test'):

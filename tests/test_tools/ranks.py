@@ -18,13 +18,11 @@ from mmengine.config import Config
 
 import mmlpcam  # noqa: F401
 
-# its layout takes longer than all the rest
-Config.pretty_text = ''
-
 
 def member(rank: int, num_ranks: int, port: int, folder: Path,
            steps: list[list[str]]) -> None:
     """Be one rank: run all steps in one process group."""
+    Config.pretty_text = ''  # its layout takes longer than all the rest
     os.environ.update(
         RANK=str(rank),
         LOCAL_RANK=str(rank),
