@@ -189,7 +189,10 @@ def test_two_iterations_of_each_stage(data, tmp_path, monkeypatch, path):
     check_chain(data, tmp_path, monkeypatch, path)
 
 
-@pytest.mark.parametrize('name', ['irn/deeplabv2_voc', 'irn/deeplabv2_coco'])
+@pytest.mark.parametrize('name', [
+    'irn/deeplabv2_voc',
+    pytest.param('irn/deeplabv2_coco', marks=pytest.mark.slow)
+])
 def test_the_pipelines_of_the_paper(data, tmp_path, monkeypatch, name):
     check_chain(data, tmp_path, monkeypatch, ROOT / f'configs/{name}.py')
 

@@ -142,7 +142,8 @@ def other_mask(name):
     (other_mask('train_00003'), 'seed', 'masks of 1 images .*train_00003'),
     (other_mask('val_00001'), 'segmentor', 'masks of 1 images .*val_00001'),
 ])
-@pytest.mark.parametrize('interrupted', [False, True])
+@pytest.mark.parametrize(
+    'interrupted', [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_changed_data_are_refused(chain, change, first, message, interrupted):
     if interrupted:
         chain.interrupt(first)
@@ -222,9 +223,17 @@ def test_no_stage_starts_from_an_older_checkpoint(chain):
     assert chain.finished() == [True] * 4
 
 
-@pytest.mark.parametrize('left', [None, 0, 50])
-@pytest.mark.parametrize(
-    'name', ['masks/{}.png', 'maps/{}.npz', 'extra_maps/cam/{}.npz'])
+LABEL_FILES = ('masks/{}.png', 'maps/{}.npz', 'extra_maps/cam/{}.npz')
+
+
+@pytest.mark.parametrize('name, left', [
+    *zip(LABEL_FILES,
+         (None, 0, 50)), *(pytest.param(name, left, marks=pytest.mark.slow)
+                           for name, others in zip(LABEL_FILES, ((0, 50),
+                                                                 (None, 50),
+                                                                 (None, 0)))
+                           for left in others)
+])
 def test_lost_file_of_a_label_is_made_again(chain, name, left):
     path = chain.work_dir / 'labels' / name.format('train_00003')
     content = path.read_bytes()
