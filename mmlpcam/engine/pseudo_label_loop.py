@@ -81,10 +81,25 @@ class PseudoLabelLoop(TestLoop):
             logger='current',
             level=logging.INFO)
         self.dataloader = self._build_dataloader(to_make)
-        model.eval()
-        with fast_inference(model):
-            metrics = super().run()
+        metrics = self._make(model)
         check_written(writer)
+        return metrics
+
+    def _make(self, model: nn.Module) -> dict:
+        """Run the test: that of TestLoop, with a model that is faster.
+
+        Hooks that change weights for a test, such as EMAHook, do so before
+        and after.
+        """
+        self.runner.call_hook('before_test')
+        self.runner.call_hook('before_test_epoch')
+        self.runner.model.eval()
+        with fast_inference(model):
+            for idx, data_batch in enumerate(self.dataloader):
+                self.run_iter(idx, data_batch)
+        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
+        self.runner.call_hook('after_test_epoch', metrics=metrics)
+        self.runner.call_hook('after_test')
         return metrics
 
     def _build_dataloader(self, indices: list[int]) -> DataLoader:
