@@ -33,7 +33,12 @@ class Labels:
         model = self.tiny.build(seed=seed, with_bank=True)
         torch.save(dict(state_dict=model.state_dict()), self.checkpoint)
 
-    def run(self, batch_size=1, evaluator=None, out_dir=None, **test_cfg):
+    def run(self,
+            batch_size=1,
+            evaluator=None,
+            out_dir=None,
+            custom_hooks=None,
+            **test_cfg):
         """Return the metrics of a run."""
         self.count += 1
         writer = dict(
@@ -51,6 +56,7 @@ class Labels:
             load_from=str(self.checkpoint),
             log_level='ERROR',
             default_hooks=dict(logger=None, checkpoint=None, timer=None),
+            custom_hooks=custom_hooks,
             randomness=dict(seed=0),
             test_cfg=dict(type='PseudoLabelLoop'),
             test_evaluator=evaluator or writer,
@@ -186,3 +192,26 @@ def test_digest_depends_on_weights_and_bank(tiny):
     model = tiny.build()
     model.decode_head.conv_seg.weight.data[0, 0] += 1e-3
     assert model_digest(model) != digest
+
+
+def test_averaged_weights_make_the_labels(tiny, voc_mini, tmp_path):
+    """EMAHook swaps weights before a test and back after it."""
+    labels = Labels(tiny, voc_mini, tmp_path)
+    labels.run(out_dir=tmp_path / 'averaged')
+    averaged = torch.load(labels.checkpoint)['state_dict']
+    labels.train(seed=1)
+    plain = torch.load(labels.checkpoint)
+    # EMAHook keeps the averaged weights of a checkpoint as its state_dict
+    torch.save(
+        dict(
+            state_dict=averaged,
+            ema_state_dict={
+                'steps': torch.tensor(1),
+                **{
+                    f'module.{name}': value
+                    for name, value in plain['state_dict'].items()
+                }
+            }), labels.checkpoint)
+    labels.run(custom_hooks=[dict(type='EMAHook')])
+    assert labels.content() == labels.content(tmp_path / 'averaged')
+    assert len(labels.content()) > 1
