@@ -1,4 +1,5 @@
 """Batches of photos of equal size."""
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -38,6 +39,7 @@ class SameSizeBatchSampler(Sampler[list[int]]):
         self.sampler = sampler
         self.batch_size = batch_size
         self._sizes: np.ndarray | None = None
+        self._length: tuple[int, int] | None = None
 
     def __iter__(self) -> Iterator[list[int]]:
         waiting: dict[tuple[int, int], list[int]] = {}
@@ -52,15 +54,19 @@ class SameSizeBatchSampler(Sampler[list[int]]):
         yield from waiting.values()
 
     def __len__(self) -> int:
-        sizes, counts = np.unique(
-            np.array(list(self._read_sizes())).reshape(-1, 2),
-            axis=0,
-            return_counts=True)
-        total = 0
-        for size, count in zip(sizes, counts):
-            share = 1 if tuple(size) == _UNKNOWN else self.batch_size
-            total += -(-int(count) // share)
-        return total
+        # loops ask at each batch, and counting goes through all photos; the
+        # photos of a rank are those of an epoch
+        epoch = getattr(self.sampler, 'epoch', 0)
+        if self._length is None or self._length[0] != epoch:
+            self._length = epoch, self._count_batches()
+        return self._length[1]
+
+    def _count_batches(self) -> int:
+        if self.batch_size == 1:
+            return len(self.sampler)
+        counts = Counter(self._read_sizes())
+        return sum(count if size == _UNKNOWN else -(-count // self.batch_size)
+                   for size, count in counts.items())
 
     def _read_sizes(self) -> Iterator[tuple[int, int]]:
         """Sizes in the order of the sampler, read once."""

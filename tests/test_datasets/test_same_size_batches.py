@@ -81,6 +81,22 @@ def test_a_loader_builds_it(photos):
     assert list(loader) == [[0, 2], [1, 4], [3], [5]]
 
 
+def test_photos_are_counted_once_an_epoch(photos, monkeypatch):
+    sampler = DefaultSampler(photos, shuffle=False)
+    batch_sampler = SameSizeBatchSampler(sampler, 2)
+    orders = []
+    iterate = DefaultSampler.__iter__
+    monkeypatch.setattr(
+        DefaultSampler, '__iter__',
+        lambda self: orders.append(self.epoch) or iterate(self))
+    assert [len(batch_sampler) for _ in range(3)] == [4, 4, 4]
+    assert set(orders) == {0}
+    number = len(orders)
+    sampler.set_epoch(1)
+    assert [len(batch_sampler) for _ in range(3)] == [4, 4, 4]
+    assert orders[number:] == [1]
+
+
 def test_a_size_below_one_is_refused(photos):
     with pytest.raises(ValueError, match='at least 1'):
         SameSizeBatchSampler(DefaultSampler(photos), 0)
