@@ -9,7 +9,7 @@ from torch import Tensor
 from mmlpcam.ops import flip_average, normalize_maps, prototype_scores
 from mmlpcam.structures import MapType, register_map_type
 from .amnet import AMNHead
-from .map_head import PrototypeHead
+from .map_head import PrototypeHead, multi_hot
 
 register_map_type(MapType('amn_ungated', 'AMN, ungated'))
 
@@ -76,9 +76,8 @@ class AMNPrototypeHead(PrototypeHead):
         Arguments are those of :class:`MapHead`.
         """
         local = self.local_features(feats)
-        vectors = local.new_zeros(len(local), self.num_classes - 1)
-        for row, present in zip(vectors, labels):
-            row[list(present)] = 1
+        vectors = multi_hot(labels,
+                            local.new_empty(len(local), self.num_classes - 1))
         changed = list(feats)
         changed[self.in_index] = self.amn.weighted(local, vectors)
         return changed

@@ -14,7 +14,7 @@ from mmlpcam.ops import balanced_smooth_loss, flip_average, gated_maps
 from mmlpcam.structures import ActivationMaps, MapType, register_map_type
 from mmlpcam.utils import check_no_stage
 from mmlpcam.utils.masks import read_index_mask
-from .map_head import label_vectors
+from .map_head import label_vectors, multi_hot
 from .map_inference import scaled_views
 from .map_refiner import MapRefiner
 from .targets import grid_labels
@@ -208,9 +208,8 @@ class AMNet(MapRefiner[Tensor], EncoderDecoder):
             raise ValueError('AMNet predicts from the masks that it learned '
                              'from: set model.seed_dir to their folder')
         check_no_stage(self.seed_dir, 'model.seed_dir')
-        labels = images.new_zeros(len(images), self.num_classes - 1)
-        for row, seeds in zip(labels, maps):
-            row[list(seeds.labels)] = 1
+        labels = multi_hot([seeds.labels for seeds in maps],
+                           images.new_empty(len(images), self.num_classes - 1))
         logits = []
         scales, flip = self.test_cfg['scales'], self.test_cfg['flip']
         for _, views in scaled_views(images, scales, flip):

@@ -323,13 +323,27 @@ def label_vectors(data_samples: SampleList, like: Tensor) -> Tensor:
     Raises:
         KeyError: If a sample has no ``img_labels``.
     """
-    target = torch.zeros_like(like)
-    for row, sample in zip(target, data_samples):
+    for sample in data_samples:
         if 'img_labels' not in sample.metainfo:
             raise KeyError('a training sample has no `img_labels`: wrap the '
                            'dataset in ImageLabelDataset')
-        row[list(sample.img_labels)] = 1
-    return target
+    return multi_hot([sample.img_labels for sample in data_samples], like)
+
+
+def multi_hot(labels: Sequence[Sequence[int]], like: Tensor) -> Tensor:
+    """Turn classes into vectors of zeros and ones.
+
+    Args:
+        labels (Sequence[Sequence[int]]): 0-based classes of each of N images.
+        like (Tensor): Of shape (N, C).
+
+    Returns:
+        Tensor: (N, C), of the same type and device.
+    """
+    vectors = torch.zeros_like(like)
+    for row, present in zip(vectors, labels):
+        row[list(present)] = 1
+    return vectors
 
 
 def find_map_head(model: nn.Module) -> MapHead:
