@@ -1,4 +1,5 @@
 """Shared folders, a tiny classifier and a tiny data set."""
+import gc
 import logging
 import os
 import shutil
@@ -29,6 +30,9 @@ collect_ignore = [
 
 # Several threads cost more than they bring at these sizes.
 torch.set_num_threads(1)
+# MMEngine collects garbage whenever a data set is built, which would go
+# through all that was imported: half of the time of many tests.
+gc.freeze()
 
 
 def _shared_dir(variable: str, default: str) -> Path:
