@@ -1,6 +1,7 @@
 """List the photos whose masks are least certain, without true masks.
 
-The confidence of a mask is how far its maps are from being 0 and 1 alone, see
+The confidence of a mask is how well it agrees with the outlines of the photo,
+or, without --photos, how far its maps are from being 0 and 1 alone, see
 mmlpcam/evaluation/mask_quality.py. The worst come first: look at them, correct
 them (tools/export_masks.py --ids), or leave them out.
 """
@@ -13,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import spearmanr
 
-from mmlpcam.evaluation import (class_confidence, find_maps, read_bg_thr,
-                                read_manifest)
+from mmlpcam.apis import find_photos
+from mmlpcam.evaluation import (class_agreement, class_confidence, find_maps,
+                                read_bg_thr, read_manifest)
 from mmlpcam.structures import ActivationMaps
 from mmlpcam.utils import atomic_path, write_bytes
 from mmlpcam.utils.masks import read_index_mask
@@ -25,12 +27,16 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example: tools/rank_masks.py runs/first/labels')
+        epilog='example: tools/rank_masks.py runs/first/labels --photos photos'
+    )
     parser.add_argument(
         'labels',
         type=Path,
         help='folder with maps/: that of a stage that writes labels, or what '
         'tools/predict.py wrote with a classifier')
+    parser.add_argument(
+        '--photos',
+        help='folder of the photos: the ranking is better with them')
     parser.add_argument(
         '--bg-thr',
         type=float,
@@ -74,15 +80,27 @@ def find_bg_thr(args: argparse.Namespace) -> float | str:
         raise ValueError(f'{error}: give --bg-thr') from error
 
 
-def rank(map_dir: Path, bg_thr: float | str) -> list[Ranked]:
+def rank(map_dir: Path, bg_thr: float | str,
+         photo_dir: str | None) -> list[Ranked]:
     """Return the photos that have a class, the least certain mask first."""
     files = sorted(map_dir.rglob('*.npz'))
+    photos = {} if photo_dir is None else {
+        photo.name: photo
+        for photo in find_photos(photo_dir)
+    }
     found = []
     for path in track_on_terminal((files, len(files))):
         maps = ActivationMaps.load(path)
         if maps.labels:
-            each = class_confidence(maps.full(), bg_thr)
             name = path.relative_to(map_dir).with_suffix('').as_posix()
+            if photo_dir is None:
+                each = class_confidence(maps.full(), bg_thr)
+            elif name in photos:
+                each = class_agreement(maps.full(), bg_thr,
+                                       photos[name].read())
+            else:
+                raise ValueError(f'{photo_dir} holds no photo {name}, of '
+                                 f'which there are maps in {map_dir}')
             found.append(
                 Ranked(name, float(each.mean()), maps.labels[each.argmin()]))
     if not found:
@@ -132,7 +150,7 @@ def main() -> int:
     out = args.out or args.labels
     try:
         bg_thr = find_bg_thr(args)
-        ranking = rank(find_maps(args.labels, []), bg_thr)
+        ranking = rank(find_maps(args.labels, []), bg_thr, args.photos)
         manifest = args.labels / 'manifest.json'
         names = read_manifest(manifest)['classes'] if manifest.exists() else []
         worst = args.worst or max(len(ranking) // 20, 1)

@@ -52,7 +52,8 @@ class RunPage:
                 },
                 masks=photo.made,
                 truth=photo.truth,
-                confidence=mask_confidence(maps.scale_maps, maps.bg_thr)))
+                confidence=mask_confidence(maps.scale_maps, maps.bg_thr,
+                                           photo.image)))
         self._bg_thrs.append(maps.bg_thr)
 
     def write(self, path: str | os.PathLike) -> None:

@@ -1,13 +1,17 @@
 """How certain masks are, told without true masks."""
 import os
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mmlpcam.models import check_bg_thr
-from mmlpcam.ops import background_score
+from mmlpcam.ops import background_score, pixel_adaptive_refine
 from mmlpcam.structures import ActivationMaps
 from .pseudo_label_writer import read_manifest
+
+_AGREEMENT_SIDE = 160  # pixels of the longer side; larger ones tell no more
 
 
 def read_bg_thr(manifest: str | os.PathLike) -> float | str:
@@ -62,18 +66,67 @@ def class_confidence(maps: Tensor, bg_thr: float | str) -> Tensor:
     return inside / either.clamp(min=torch.finfo(maps.dtype).tiny)
 
 
-def mask_confidence(maps: ActivationMaps, bg_thr: float | str) -> float:
+def class_agreement(maps: Tensor, bg_thr: float | str,
+                    photo: np.ndarray) -> Tensor:
+    """Compare the mask with one that follows the colours of the photo.
+
+    It is the IoU of each class in the masks of the maps as they are and as
+    :func:`~mmlpcam.ops.pixel_adaptive_refine` spreads them: where outlines of
+    the photo would move a mask, it is wrong more often. Both are computed at
+    no more than 160 pixels, which takes a tenth of a second on a CPU.
+
+    Args:
+        maps (Tensor): Maps (n, H, W) in [0, 1].
+        bg_thr (float | str): Score of the background in the mask, see
+            :func:`~mmlpcam.ops.background_score`.
+        photo (np.ndarray): The photo, (H, W, 3) uint8, BGR or RGB.
+
+    Returns:
+        Tensor: (n, ) float32 in [0, 1]; 0 for a class that has no pixel.
+
+    Raises:
+        ValueError: If the photo has another size than the maps.
+    """
+    if photo.shape[:2] != maps.shape[1:]:
+        raise ValueError(f'maps of size {tuple(maps.shape[1:])} (H, W) are '
+                         f'not those of a photo of size {photo.shape[:2]}')
+    if not len(maps):
+        return maps.new_zeros(0)
+    bg_thr = background_score(maps, bg_thr)
+    shrink = min(1., _AGREEMENT_SIDE / max(photo.shape[:2]))
+    size = [max(1, round(shrink * side)) for side in photo.shape[:2]]
+    colors = torch.from_numpy(photo).permute(2, 0, 1).to(maps)
+    maps, colors = (
+        F.interpolate(each[None], size, mode='area')[0]
+        for each in (maps, colors))
+    scores = F.pad(maps, (0, 0, 0, 0, 1, 0), value=bg_thr)
+    index = torch.arange(1, len(scores), device=maps.device)[:, None, None]
+    one, other = (
+        each.argmax(0) == index
+        for each in (scores, pixel_adaptive_refine(scores, colors)))
+    both, either = (one & other).sum((1, 2)), (one | other).sum((1, 2))
+    return both / either.clamp(min=1)
+
+
+def mask_confidence(maps: ActivationMaps,
+                    bg_thr: float | str,
+                    photo: np.ndarray | None = None) -> float:
     """Tell how certain the mask of an image is.
 
     Args:
         maps (ActivationMaps): Maps of the image.
         bg_thr (float | str): Score of the background in the mask, see
             :func:`~mmlpcam.ops.background_score`.
+        photo (np.ndarray, optional): The image, (H, W, 3) uint8. Defaults to
+            None.
 
     Returns:
-        float: Mean of :func:`class_confidence` over the labelled classes, in
-        [0, 1]; 1 of an image without, whose mask is background for certain.
+        float: Mean over the labelled classes of :func:`class_agreement` with
+        the photo, or of :func:`class_confidence` without, in [0, 1]; 1 of an
+        image without classes, whose mask is background for certain.
     """
     if not maps.labels:
         return 1.
-    return float(class_confidence(maps.full(), bg_thr).mean())
+    each = class_confidence(maps.full(), bg_thr) if photo is None else \
+        class_agreement(maps.full(), bg_thr, photo)
+    return float(each.mean())

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from mmlpcam.evaluation import class_confidence, mask_confidence
+from mmlpcam.evaluation import (class_agreement, class_confidence,
+                                mask_confidence)
 from mmlpcam.ops import otsu_thresholds
 from mmlpcam.structures import ActivationMaps
 from mmlpcam.utils.masks import write_index_mask
@@ -47,6 +49,41 @@ def test_confidence_lies_in_0_1(seed):
     torch.manual_seed(seed)
     found = class_confidence(torch.rand(3, 8, 9), .4)
     assert (found >= 0).all() and (found <= 1).all()
+
+
+def halves(split):
+    """A photo, black on the left of column `split`, white on the right."""
+    photo = np.zeros((32, 48, 3), np.uint8)
+    photo[:, split:] = 255
+    return photo
+
+
+def test_agreement_with_the_outlines_of_a_photo():
+    maps = torch.zeros(2, 32, 48)
+    maps[0, :, :24] = 1
+    assert class_agreement(maps, .4, halves(24)).tolist() == [1, 0]
+    # the outline is elsewhere: the more, the further
+    near, far = (
+        class_agreement(maps, .4, halves(split))[0] for split in (28, 34))
+    assert far < near < 1
+    assert mask_confidence(maps_of(maps, (0, 3)), .4, halves(24)) == .5
+    none = maps_of(torch.zeros(0, 32, 48), ())
+    assert mask_confidence(none, .4, halves(24)) == 1
+    with pytest.raises(ValueError, match='not those of a photo of size'):
+        class_agreement(maps, .4, halves(24)[:16])
+
+
+def test_agreement_of_a_large_photo():
+    """It is that of the photo at 160 pixels."""
+    maps = torch.zeros(1, 160, 80)
+    maps[0, :, :40] = .9
+    photo = np.random.default_rng(0).integers(
+        0, 256, (160, 80, 3), dtype=np.uint8)
+    large = maps.repeat_interleave(3, 1).repeat_interleave(3, 2)
+    torch.testing.assert_close(
+        class_agreement(large, 'otsu',
+                        photo.repeat(3, 0).repeat(3, 1)),
+        class_agreement(maps, 'otsu', photo))
 
 
 @pytest.fixture
@@ -94,6 +131,26 @@ def test_ranking(labels, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert 'of 3 photos: 0.87' in printed  # IoU 1/3, 1, 1
     assert 'mean IoU of all 77.8, of those in worst.txt 66.7' in printed
+
+
+def test_ranking_with_photos(labels, monkeypatch, capsys):
+    """The outline of the photo is that of the mask `wrong`."""
+    photo = np.zeros((8, 8, 3), np.uint8)
+    photo[4:, 4:] = 255
+    photos = labels.parent / 'photos'
+    for name in ('sharp', 'in/soft', 'wrong'):
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photo).save(photos / f'{name}.png')
+    assert run(monkeypatch, labels, '--photos', photos) == 0
+    with open(labels / 'ranking.csv', newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert rows[-1]['photo'] == 'wrong'
+    assert float(rows[-1]['confidence']) > float(rows[-2]['confidence'])
+    (photos / 'sharp.png').unlink()
+    (labels / 'ranking.csv').unlink()
+    assert run(monkeypatch, labels, '--photos', photos) == 1
+    assert 'holds no photo sharp' in capsys.readouterr().err
+    assert not (labels / 'ranking.csv').exists()
 
 
 def test_ranking_needs_a_threshold(labels, monkeypatch, capsys):
