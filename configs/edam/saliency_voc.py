@@ -2,7 +2,8 @@
 # folder of the saliency maps, <image id>.png. Never run on VOC.
 _base_ = [
     '../_base_/models/saliency.py', '../_base_/datasets/voc12.py',
-    '../_base_/datasets/image_labels.py', '../_base_/default_runtime.py'
+    '../_base_/datasets/image_labels.py', '../_base_/schedules/no_training.py',
+    '../_base_/default_runtime.py'
 ]
 
 test_dataloader = dict(dataset=_base_.score_dataset)

@@ -1,7 +1,7 @@
 # Maps of the stage `maps` in, the labels that IRN learns from out.
 _base_ = [
     '../_base_/models/ir_labeler.py', '../_base_/datasets/coco_mini.py',
-    '../_base_/default_runtime.py'
+    '../_base_/schedules/no_training.py', '../_base_/default_runtime.py'
 ]
 
 model = dict(num_workers=2)

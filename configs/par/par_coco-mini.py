@@ -1,7 +1,8 @@
 # Maps of the stage `maps` in, masks out.
 _base_ = [
     '../_base_/models/par.py', '../_base_/datasets/coco_mini.py',
-    '../_base_/datasets/image_labels.py', '../_base_/default_runtime.py'
+    '../_base_/datasets/image_labels.py', '../_base_/schedules/no_training.py',
+    '../_base_/default_runtime.py'
 ]
 
 test_dataloader = dict(dataset=_base_.score_dataset)

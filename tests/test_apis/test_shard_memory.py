@@ -36,6 +36,7 @@ def run(tiny, folder, number, queue):
     """Write and label shards; tell the peak of the memory in KiB."""
     model = tiny.build()
     inferencer = SimpleNamespace(
+        digest='of no weights',
         model=model,
         classes=tiny.classes,
         palette=[[40 * i, 0, 0] for i in range(len(tiny.classes))],
