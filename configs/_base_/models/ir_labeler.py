@@ -12,8 +12,6 @@ model = dict(
             bilateral_compat=10,
             num_iters=10,
             backend='auto')))
-# a model without parameters, which DistributedDataParallel refuses
-model_wrapper_cfg = dict(type='MMSeparateDistributedDataParallel')
 # images of a batch are shared out to the workers of the model
 label_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False))
 test_cfg = dict(type='TestLoop')

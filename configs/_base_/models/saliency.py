@@ -4,5 +4,3 @@ model = dict(
     map_dir='stage://maps/maps',
     saliency_dir='{{$SALIENCY:data/saliency}}',
     test_cfg=dict(bg_thr=0.5))
-# a model without parameters, which DistributedDataParallel refuses
-model_wrapper_cfg = dict(type='MMSeparateDistributedDataParallel')
