@@ -66,9 +66,10 @@ def kmeans(points: Tensor,
     k|)^2 < tol``, as in the official code. An empty cluster is re-seeded with
     the point that is farthest from its centre.
 
-    A round reads each point once, and once more those that change their
-    cluster. Points in half precision stay so: memory beyond the points is
-    ``chunk_size x (D + 2 K)`` float32, and five numbers a point.
+    A round reads the points that may change their cluster, as bounds on the
+    moves of the centres tell (all in the first round, few in late ones), and
+    once more those that do. Points in half precision stay so: memory beyond
+    the points is ``chunk_size x (D + 2 K)`` float32, and five numbers a point.
 
     Under a launcher, each rank holds its own points, which may be none; sums
     and counts are reduced over all ranks. Random choices depend on ``keys``

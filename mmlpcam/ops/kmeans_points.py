@@ -26,8 +26,6 @@ class LocalPoints:
         norms (Tensor): Lengths, (N, ) float32.
         valid (Tensor): Whether a point has a direction, (N, ) bool.
         labels (Tensor): (N, ) int64; -1 without a cluster.
-        products (Tensor): Each point times the unit vector of its centre,
-            (N, ) float32.
         sums (Tensor): (K, D + 2) float64: for each cluster the weighted sum
             of its members, their weight, and their number.
     """
@@ -49,37 +47,52 @@ class LocalPoints:
             self.norms[rows] = points[rows].float().norm(dim=1)
         self.valid = self.norms > NORM_EPS
         self.labels = torch.full_like(self.keys, -1)
-        self.products = torch.zeros_like(self.norms)
         self.sums = points.new_zeros(
             num_clusters, points.shape[1] + 2, dtype=torch.float64)
+        # by how much the cosine to the own centre is the highest, at least
+        self._leads = torch.zeros_like(self.norms, dtype=torch.float64)
+        # unit vectors of the centres, (D, K')
+        self._directions = points.new_zeros(
+            points.shape[1], num_clusters, dtype=torch.float32)
 
     def assign(self, centers: Tensor) -> None:
         """Give each point to the nearest centre, and bring the sums along.
 
-        Each point is read once. A point that changes its cluster is read
-        again: the sums change by such points only.
+        The cosine of a point to a centre changes by at most the distance
+        that the unit vector of the centre moves. So a point is only read
+        where its centre may have lost the lead that it had at the last
+        reading: Hamerly's algorithm
+        (https://doi.org/10.1137/1.9781611972801.12) with one bound, on the
+        difference of the two highest cosines. The labels are those of reading
+        all points. A point that changes its cluster is read once more.
 
         Args:
-            centers (Tensor): (K', D) float32, K' at most K.
+            centers (Tensor): (K', D) float32, K' at most K and the same in
+                all calls.
         """
         # The length of a point does not change which centre is nearest.
-        unit = F.normalize(centers, dim=1, eps=NORM_EPS).t()
-        before = self.labels
-        self.labels = torch.empty_like(before)
-        for rows in self._chunks():
-            nearest = (self.points[rows].float() @ unit).max(dim=1)
-            self.products[rows], self.labels[rows] = nearest
+        directions = F.normalize(centers, dim=1, eps=NORM_EPS).t().contiguous()
+        moves = (directions.double() -
+                 self._directions[:, :len(centers)]).norm(dim=0)
+        self._directions = directions
+        self._leads -= (moves + moves.max())[self.labels.clamp_min(0)]
+        # more than rounding can add to the lead then and now
+        doubt = 4 * (self.points.shape[1] + 8) * torch.finfo(torch.float32).eps
+        before = self.labels.clone()
+        for rows in self._batches(self.valid & ~(self._leads > doubt)):
+            products = self._products(rows)
+            highest, self.labels[rows] = products.max(dim=1)
+            second = products.scatter_(1, self.labels[rows, None],
+                                       -torch.inf).amax(1)
+            self._leads[rows] = ((highest - second) /
+                                 self.norms[rows]).double()
         self.labels.masked_fill_(~self.valid, -1)
-        moved = torch.nonzero(self.labels != before).flatten()
-        # slices are views; indices would copy almost everything
-        mostly = 2 * len(moved) > len(before)
-        self._add(before,
-                  self._chunks() if mostly else moved.split(self.chunk_size))
+        self._update_sums(before)
 
     def sum_up(self) -> None:
         """Sum the members up anew, without what the rounds have rounded."""
         self.sums.zero_()
-        self._add(torch.full_like(self.labels, -1), self._chunks())
+        self._update_sums(torch.full_like(self.labels, -1))
 
     def cosines(self, center: Tensor) -> Tensor:
         """Return the cosine of each point to one vector.
@@ -102,25 +115,58 @@ class LocalPoints:
         Returns:
             Tensor: (N, ) float32; infinite for points without a direction.
         """
-        return (self.products / self.norms.clamp_min(NORM_EPS)).masked_fill(
-            ~self.valid, torch.inf)
+        cosines = torch.zeros_like(self.norms)
+        for rows in self._chunks():
+            own = self.labels[rows, None].clamp_min(0)
+            cosines[rows] = self._products(rows).gather(1, own).squeeze(1)
+        cosines /= self.norms.clamp_min(NORM_EPS)
+        return cosines.masked_fill(~self.valid, torch.inf)
 
     def _chunks(self) -> Iterator[slice]:
         for start in range(0, len(self.points), self.chunk_size):
             yield slice(start, start + self.chunk_size)
 
-    def _add(self, before: Tensor, chunks: Iterable[slice | Tensor]) -> None:
-        """Add to the sums what rows bring that had other labels before."""
-        clusters = torch.arange(len(self.sums), device=before.device)
+    def _batches(self, chosen: Tensor) -> Iterable[slice | Tensor]:
+        """Rows of the chosen points, among others where they are many."""
+        indices = torch.nonzero(chosen).flatten()
+        # slices are views; indices copy
+        mostly = 2 * len(indices) > len(chosen)
+        return self._chunks() if mostly else indices.split(self.chunk_size)
 
-        def members(labels: Tensor) -> Tensor:
-            return (labels[:, None] == clusters).float()
+    def _read(self, rows: slice | Tensor) -> Tensor:
+        points = self.points[rows] if isinstance(
+            rows, slice) else self.points.index_select(0, rows)
+        return points.float()
 
-        for rows in chunks:
-            shares = members(self.labels[rows]) - members(before[rows])
-            weighted = shares
+    def _products(self, rows: slice | Tensor) -> Tensor:
+        """Points times unit vectors of the centres, (n, K)."""
+        return self._read(rows) @ self._directions
+
+    def _update_sums(self, before: Tensor) -> None:
+        """Bring sums that were those of other labels to the labels now."""
+        number = len(self.sums)
+        for rows in self._batches(before != self.labels):
+            points = self._read(rows)
+            masses = points.new_ones(len(points), 2, dtype=torch.float64)
             if self.weights is not None:
-                weighted = shares * self.weights[rows, None].float()
-            self.sums[:, :-2] += weighted.t() @ self.points[rows].float()
-            self.sums[:, -2] += weighted.double().sum(0)
-            self.sums[:, -1] += shares.double().sum(0)
+                weights = self.weights[rows, None].float()
+                points, masses[:, :1] = points * weights, weights
+            labels = before[rows], self.labels[rows]
+            self.sums[:, :-2] += _change(points, *labels, number)
+            self.sums[:, -2:] += _change(masses, *labels, number)
+
+
+def _change(values: Tensor, before: Tensor, after: Tensor,
+            number: int) -> Tensor:
+    """By how much sums of values (n, C) of each label change, (number, C)."""
+    if values.device.type == 'cpu':
+        # the last row takes those without a label
+        sums = values.new_zeros(number + 1, values.shape[1])
+        sums.index_add_(0, after.remainder(number + 1), values)
+        if (before >= 0).any():
+            sums.index_add_(0, before.remainder(number + 1), values, alpha=-1)
+        return sums[:-1]
+    # There index_add_ would add in any order, which rounds differently.
+    labels = torch.arange(number, device=values.device)[:, None]
+    shares = (after == labels).to(values) - (before == labels).to(values)
+    return shares @ values

@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from mmlpcam.ops import PointSet, kmeans, kmeans_many
-from mmlpcam.ops.kmeans_points import LocalPoints
 from mmlpcam.utils import parallel
 
 
@@ -70,34 +69,6 @@ def test_each_set_is_checked():
             PointSet(torch.ones(2, 4)),
             PointSet(torch.ones(2, 4), weights=torch.zeros(2))
         ], 2)
-
-
-@pytest.mark.parametrize('chunk_size', [1, 16, 200])
-def test_sums_follow_the_points_that_move(chunk_size):
-    points, weights = rand(100, 5) - .3, rand(100, seed=1) + .1
-    points[[4, 40]] = 0  # in no cluster
-    local = LocalPoints(points, 4, None, weights, chunk_size)
-    for seed in (2, 2, 3, 4):  # nothing moves in the second round
-        local.assign(rand(4, 5, seed=seed) - .5)
-        assert local.labels[[4, 40]].tolist() == [-1, -1]
-        for k, row in enumerate(local.sums):
-            members = local.labels == k
-            expected = torch.cat([
-                (weights[members, None] * points[members]).sum(0),
-                weights[members].sum()[None],
-                members.sum()[None]
-            ])
-            torch.testing.assert_close(row.float(), expected)
-
-
-def test_half_precision_is_kept():
-    """No copy of the points, and sums in full precision."""
-    points = (100 * rand(5000, 3) + 100).half()
-    local = LocalPoints(points, 1, None, None, None)
-    local.assign(torch.ones(1, 3))
-    assert local.points is points
-    torch.testing.assert_close(local.sums[0, :3],
-                               points.double().sum(0))  # above 65504
 
 
 def test_long_clustering_tells_how_far_it_is(monkeypatch):
