@@ -4,11 +4,11 @@ The photos of test_dataloader, with their tags and true masks, go through the
 network once. Each variant then fills a bank from their features, maps them,
 and is scored at all background thresholds. A variant is a set of arguments
 of PrototypeBankHook (fg_thr, mu_f, mu_b, soft, num_clusters, num_seeds, ...)
-and of BankVariant (map_type, image_weight, center, whiten, nearest,
+and of BankVariant (map_type, image_weight, spread, center, whiten, nearest,
 false_positives); what it does not name is as in the config.
 
-Those of the hook, and image_weight of the head, can go into the config of a
-chain as they are. The others are there to be compared.
+Those of the hook, and image_weight and spread of the head, can go into the
+config of a chain as they are. The others are there to be compared.
 """
 import argparse
 import sys

@@ -6,6 +6,8 @@ variants = dict(
     cam=dict(map_type='cam'),
     lpcam_f=dict(map_type='lpcam_f'),  # as the config has it
     lpcam=dict(),
+    spread_4=dict(spread=4.),
+    spread_4_lpcam_f=dict(map_type='lpcam_f', spread=4.),
     voc_rule=_voc,
     coco_rule=_coco,
     tau_25=dict(_voc, fg_thr=0.25),

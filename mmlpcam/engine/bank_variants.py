@@ -35,6 +35,7 @@ class BankVariant:
             bank. Defaults to 'lpcam'.
         image_weight (float): See
             :class:`~mmlpcam.models.map_head.PrototypeHead`. Defaults to 0.
+        spread (float, optional): The same. Defaults to None.
         center (bool): Whether the mean feature is subtracted first. Defaults
             to False.
         whiten (int, optional): Dimensions that features are whitened to
@@ -52,6 +53,7 @@ class BankVariant:
     """
     map_type: str = 'lpcam'
     image_weight: float = 0.
+    spread: float | None = None
     center: bool = False
     whiten: int | None = None
     nearest: int | None = None
@@ -66,14 +68,17 @@ class BankVariant:
         if not 0 <= self.image_weight < 1:
             raise ValueError('`image_weight` must lie in [0, 1), but is '
                              f'{self.image_weight}')
+        if self.spread is not None and not self.spread > 0:
+            raise ValueError(f'`spread` must be above 0, but is {self.spread}')
         for name in ('whiten', 'nearest'):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f'`{name}` must be at least 1, but is '
                                  f'{value}')
-        if self.nearest and (self.image_weight or self.false_positives):
+        if self.nearest and (self.image_weight or self.spread
+                             or self.false_positives):
             raise ValueError('`nearest` has no directions: leave out '
-                             '`image_weight` and `false_positives`')
+                             '`image_weight`, `spread` and `false_positives`')
 
     @classmethod
     def parse(cls, settings: dict) -> 'BankVariant':
@@ -202,6 +207,7 @@ def _reader(head: CAMHead, builder: PrototypeBuilder, transform: Transform,
     reader = copy.deepcopy(head)
     reader.in_channels = channels
     reader.image_weight = variant.image_weight
+    reader.spread = variant.spread
     reader.bank = PrototypeBank(head.num_classes - 1, room, channels)
     # the classifier knows the features as they were
     reader.class_scores = lambda rows: head.class_scores(restore(rows))

@@ -8,7 +8,8 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
-from mmlpcam.ops import activation_maps, flip_average, image_directions
+from mmlpcam.ops import (activation_maps, flip_average, image_directions,
+                         spread_by_similarity)
 from mmlpcam.utils import user_errors
 from .map_settings import MapSettings
 from .prototype_bank import PrototypeBank
@@ -196,6 +197,9 @@ class PrototypeHead(MapHead):
             direction d becomes (1 - a) d plus a e, where e is as long as d
             and points to :func:`~mmlpcam.ops.image_directions` of its map.
             Defaults to 0, as in LPCAM.
+        spread (float, optional): Sharpness > 0 of
+            :func:`~mmlpcam.ops.spread_by_similarity` on maps of the bank, 4
+            say. Defaults to None: maps as they are, as in LPCAM.
         whitening (int, optional): See :class:`PrototypeBank`.
         **kwargs: See :class:`MapHead`.
     """
@@ -209,14 +213,18 @@ class PrototypeHead(MapHead):
                  *,
                  num_clusters: int = 12,
                  image_weight: float = 0.,
+                 spread: float | None = None,
                  whitening: int | None = None,
                  **kwargs) -> None:
         if not 0 <= image_weight < 1:
             raise ValueError(f'`image_weight` {image_weight} not in [0, 1)')
+        if spread is not None and not spread > 0:
+            raise ValueError(f'`spread` must be above 0, but is {spread}')
         super().__init__(in_channels, num_classes, **kwargs)
         self.bank = PrototypeBank(num_classes - 1, num_clusters, in_channels,
                                   whitening)
         self.image_weight = image_weight
+        self.spread = spread
 
     @abstractmethod
     def class_scores(self, centers: Tensor) -> Tensor:
@@ -274,15 +282,17 @@ class PrototypeHead(MapHead):
         local = self.bank.compared(local)
         directions = self.directions(with_context)[[*classes]]
         maps = activation_maps(local, directions, normalize=True)
-        if self.image_weight == 0:
+        if self.image_weight > 0:
+            own = image_directions(local, maps)
+            own *= directions.norm(dim=1, keepdim=True)
+            mixed = directions.lerp(own, self.image_weight)
+            maps = torch.cat([
+                activation_maps(image[None], each, normalize=True)
+                for image, each in zip(local, mixed)
+            ])
+        if self.spread is None:
             return maps
-        own = image_directions(local, maps)
-        own *= directions.norm(dim=1, keepdim=True)
-        return torch.cat([
-            activation_maps(image[None], each, normalize=True)
-            for image, each in zip(local,
-                                   directions.lerp(own, self.image_weight))
-        ])
+        return spread_by_similarity(maps, local, self.spread)
 
     def directions(self, with_context: bool) -> Tensor:
         """Return what unit features are compared to.

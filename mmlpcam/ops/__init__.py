@@ -18,6 +18,7 @@ from .prototypes import (image_directions, nearest_similarity,
                          select_class_prototypes, select_context_prototypes,
                          split_features)
 from .random_walk import random_walk, transition_matrix, transition_of_pairs
+from .self_similarity import spread_by_similarity
 from .whitening import feature_moments, fit_whitening, unwhiten, whiten
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     'pixel_adaptive_refine', 'prototype_direction', 'prototype_scores',
     'random_walk', 'refine_with_affinity', 'sample_map',
     'select_class_prototypes', 'select_context_prototypes', 'softmax_unary',
-    'source_and_neighbors', 'split_features', 'strided_maps',
-    'transition_matrix', 'transition_of_pairs', 'unwhiten', 'whiten'
+    'source_and_neighbors', 'split_features', 'spread_by_similarity',
+    'strided_maps', 'transition_matrix', 'transition_of_pairs', 'unwhiten',
+    'whiten'
 ]

@@ -12,6 +12,7 @@ from PIL import Image
 
 from mmlpcam.models import CAMHead, multi_scale_maps
 from mmlpcam.models.map_inference import image_labels
+from mmlpcam.ops import flip_average, spread_by_similarity
 
 pytestmark = pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``')
 SCALES = (1.0, 0.5, 1.5)
@@ -479,3 +480,28 @@ def test_nothing_moves_where_there_is_no_map():
     moved.bank.context_direction[2] = 0
     maps = moved.maps([randn(1, 6, 3, 4).abs()], 'lpcam', [2], flip=False)
     assert torch.equal(maps, torch.zeros(1, 1, 3, 4))
+
+
+# --- maps that spread -----------------------------------------------------
+
+
+@pytest.mark.parametrize('map_type', ['lpcam', 'lpcam_f'])
+def test_maps_of_the_bank_spread(map_type):
+    plain, spread = head(), head(spread=4.)
+    feats = randn(4, 6, 3, 4, seed=5).abs()
+    found = spread.maps([feats], map_type, [3, 1], flip=True)
+    expected = spread_by_similarity(
+        plain.maps([feats], map_type, [3, 1], flip=True), flip_average(feats),
+        4.)
+    assert torch.equal(found, expected)
+    # CAM, which tells foreground from context, does not
+    cams = [
+        model.maps([feats], 'cam', [3, 1], flip=True)
+        for model in (plain, spread)
+    ]
+    assert torch.equal(*cams)
+
+
+def test_spread_is_checked():
+    with pytest.raises(ValueError, match='`spread` must be above 0, but is 0'):
+        head(spread=0)

@@ -60,12 +60,14 @@ def difference(one, two):
 @pytest.mark.parametrize('head, hook', [
     (dict(), dict()),
     (dict(image_weight=.3), dict(soft=True, num_seeds=2, fg_thr=.5)),
+    (dict(spread=4.), dict()),
 ])
 def test_maps_are_those_of_a_real_bank(run, tiny, voc_mini, head, hook):
     """What the hook builds and the model predicts, but for half precision."""
     found = run(**head, **hook)
     model = tiny.build(map_type='lpcam')
     model.decode_head.image_weight = head.get('image_weight', 0.)
+    model.decode_head.spread = head.get('spread')
     PrototypeBuilder(voc_mini.dataset(), **{**BUILDER, **hook}).build(model)
     real = [
         model.test_step(pseudo_collate([sample]))[0].activation.lpcam
@@ -149,6 +151,7 @@ def test_scores_are_those_of_the_metric(compare, tiny, voc_mini, tmp_path,
 @pytest.mark.parametrize('settings, message', [
     (dict(map_type='recam'), "`map_type` of .* but got 'recam'"),
     (dict(image_weight=1), r'`image_weight` must lie in \[0, 1\), but is 1'),
+    (dict(spread=0), '`spread` must be above 0, but is 0'),
     (dict(whiten=0), '`whiten` must be at least 1, but is 0'),
     (dict(nearest=5, image_weight=.5), '`nearest` has no directions'),
 ])
