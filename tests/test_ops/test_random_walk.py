@@ -210,7 +210,7 @@ def test_images_walk_alone(size, options, monkeypatch):
     edges = rand(4, *size, seed=1)**2
     maps = [rand(n, *size, seed=n) for n in (2, 0, 5, 1)]
     together = random_walk_many(maps, edges, **options)
-    monkeypatch.setattr(MODULE, '_MAX_CELLS', 3 * edges[0].numel())
+    monkeypatch.setattr(MODULE, '_MAX_CELLS_CPU', 3 * edges[0].numel())
     in_parts = random_walk_many(maps, edges, **options)
     for number, each in enumerate(maps):
         alone = random_walk(each, edges[number], **options)
