@@ -34,7 +34,8 @@ class StageSample(NamedTuple):
         name (str): Its name.
         iter_seconds (list[float]): Time of each iteration, with its data.
         seconds (float): Time of all the stage.
-        num_bytes (int): Size of its folder.
+        num_bytes (int): Size of its folder, with as many checkpoints as the
+            training keeps.
         full_iters (int | None): Iterations of the training as the config has
             it, where it has a number; else None.
         epochs (int): How often it goes over the images.
@@ -129,9 +130,7 @@ def _measure(cfg: Config, num_images: int, factor: int) -> Measurement:
             StageSample(
                 stage.name,
                 scalars[key].data[0].tolist() if key in scalars else [],
-                seconds,
-                sum(p.stat().st_size for p in Path(stage.work_dir).rglob('*')
-                    if p.is_file()),
+                seconds, _folder_bytes(Path(stage.work_dir), whole.cfg),
                 train_cfg.get('max_iters') if is_training else None,
                 train_cfg.get('max_epochs', 1) if is_training else 1,
                 _batch_size(whole.cfg, stage.task)))
@@ -143,6 +142,37 @@ def _measure(cfg: Config, num_images: int, factor: int) -> Measurement:
         peak * (1 if sys.platform == 'darwin' else 1024),
         torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
         max(_list_bytes(stage) for stage in stages))
+
+
+def _folder_bytes(folder: Path, cfg: Config) -> int:
+    """Size of the folder of a short run, had it the checkpoints of a full."""
+    sizes = {p: p.stat().st_size for p in folder.rglob('*') if p.is_file()}
+    found = [size for p, size in sizes.items() if p.suffix == '.pth']
+    return sum(
+        sizes.values()) + max(kept_checkpoints(cfg) - len(found), 0) * max(
+            found, default=0)
+
+
+def kept_checkpoints(cfg: Config) -> int:
+    """Tell how many checkpoints a training leaves.
+
+    Args:
+        cfg (Config): Its config.
+
+    Returns:
+        int: Their number; 0 without a CheckpointHook.
+    """
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint')
+    train_cfg = cfg.get('train_cfg') or {}
+    length = train_cfg.get('max_iters') or train_cfg.get('max_epochs', 1)
+    if not hook:
+        return 0
+    interval = hook.get('interval', -1)
+    saved = math.ceil(length / interval) if interval > 0 else 1
+    most = hook.get('max_keep_ckpts', -1)
+    best = hook.get('save_best') or ()
+    return (min(saved, most) if most > 0 else saved) + (1 if isinstance(
+        best, str) else len(best))
 
 
 def _batch_size(cfg: Config, task: str) -> int:
@@ -162,6 +192,10 @@ def _list_bytes(stage: Stage) -> float:
 def shrink(cfg: Config, num_images: int) -> None:
     """Let a run have few images and iterations, no validation, and no log.
 
+    It learns nothing either: maps of random weights show about every second
+    class, but a few steps may teach a classifier to find none, and then there
+    is nothing to make prototypes or masks from.
+
     Args:
         cfg (Config): Its config, changed in place.
         num_images (int): Images that each data set is cut to.
@@ -172,6 +206,8 @@ def shrink(cfg: Config, num_images: int) -> None:
             cfg.train_cfg.max_iters = MIN_ITERS
         else:
             cfg.train_cfg.max_epochs = 1
+    if (cfg.get('optim_wrapper') or {}).get('optimizer'):
+        cfg.optim_wrapper.optimizer.lr = 0.
     for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
         if key in cfg:
             cfg[key] = None

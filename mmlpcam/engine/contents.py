@@ -16,10 +16,9 @@ from mmseg.registry import DATASETS
 from mmlpcam.datasets import (PseudoLabelDataset, SegDatasetWrapper,
                               nested_datasets)
 from mmlpcam.utils import write_json
+from mmlpcam.utils.files import SETTLED
 from mmlpcam.utils.names import listed
 
-# A file that was written this recently may change again and keep its times.
-_SETTLED = 3e9  # nanoseconds
 # Transforms of these packages are known, and so whether they read masks.
 _KNOWN = ('mmcv', 'mmengine', 'mmseg', 'mmlpcam')
 
@@ -67,7 +66,7 @@ class ContentReader:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
         content = f'{stat.st_size}-{digest.hexdigest()}'
-        if time.time_ns() - max(times[1:]) > _SETTLED:
+        if time.time_ns() - max(times[1:]) > SETTLED:
             self._cache[path] = [*times, content]
             self._is_new = True
         return content

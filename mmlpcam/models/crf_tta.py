@@ -10,7 +10,7 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType, OptConfigType, SampleList
 from torch import Tensor, nn
 
-from mmlpcam.ops import DenseCRF
+from mmlpcam.ops import DenseCRF, infer_many, softmax_unary
 from mmlpcam.utils.photos import read_photo
 
 
@@ -22,7 +22,8 @@ class CRFTTAModel(SegTTAModel):
     :class:`SegTTAModel` does, and the mean is the unary term of a
     :class:`~mmlpcam.ops.DenseCRF` on the original image, which is read again
     from ``img_path``. With a single view it is plain CRF post-processing.
-    CRFs run on the device of the segmentor.
+    CRFs run on the device of the segmentor: on a GPU all images of a batch
+    at once, see :func:`~mmlpcam.ops.infer_many`.
 
     The time of a CRF is proportional to the number of classes, but few of
     them occur in an image. So only classes take part that win a pixel or
@@ -81,45 +82,55 @@ class CRFTTAModel(SegTTAModel):
             ``seg_logits``, the refined probabilities (C, H, W), and
             ``pred_sem_seg``, their argmax (1, H, W).
         """
-        merged = []
-        for views in data_samples_list:
-            probs = sum(
+        means = [
+            sum(
                 view.seg_logits.data.softmax(0, dtype=torch.float32)
-                for view in views) / len(views)
-            probs = self.refine(probs, views[0].img_path)
+                for view in views) / len(views) for views in data_samples_list
+        ]
+        merged = [views[0] for views in data_samples_list]
+        for sample, probs in zip(
+                merged, self.refine(means, [one.img_path for one in merged])):
             mask = probs.argmax(0, keepdim=True)
-            views[0].set_data(
+            sample.set_data(
                 dict(
                     seg_logits=PixelData(data=probs),
                     pred_sem_seg=PixelData(data=mask)))
-            merged.append(views[0])
         return merged
 
-    def refine(self, probs: Tensor, img_path: str) -> Tensor:
-        """Refine probabilities with the image.
+    def refine(self, probs: Sequence[Tensor],
+               img_paths: Sequence[str]) -> list[Tensor]:
+        """Refine probabilities with the images.
 
         Args:
-            probs (Tensor): Probabilities of shape (C, H, W), float32.
-            img_path (str): The original image, of the same size.
+            probs (Sequence[Tensor]): Probabilities of each image, (C, H, W)
+                float32.
+            img_paths (Sequence[str]): The original images, of the same sizes.
 
         Returns:
-            Tensor: Probabilities (C, H, W) on the same device; zero for the
-            classes that took no part.
+            list[Tensor]: Probabilities (C, H, W) on the same device; zero for
+            the classes that took no part.
 
         Raises:
-            ValueError: If the image has another size.
+            ValueError: If an image has another size.
         """
-        image = np.ascontiguousarray(read_photo(img_path)[..., ::-1])
-        if image.shape[:2] != probs.shape[1:]:
-            raise ValueError(
-                f'{img_path} is {image.shape[:2]} pixels large, but the '
-                f'prediction is {tuple(probs.shape[1:])}: the pipeline must '
-                'start with LoadImageFromFile, which sets ori_shape')
-        kept = probs.amax((1, 2)) >= self.min_prob
-        kept[probs.argmax(0).unique()] = True
-        chosen = probs[kept] / probs[kept].sum(0)
-        crf = DenseCRF(image, **{'device': probs.device, **self.crf})
-        scores = crf.refine_scores(chosen.float().cpu().numpy())
-        refined = torch.zeros_like(probs)
-        refined[kept] = torch.from_numpy(scores).to(probs)
+        crfs, chosen, unaries = [], [], []
+        for each, path in zip(probs, img_paths):
+            image = np.ascontiguousarray(read_photo(path)[..., ::-1])
+            if image.shape[:2] != each.shape[1:]:
+                raise ValueError(
+                    f'{path} is {image.shape[:2]} pixels large, but the '
+                    f'prediction is {tuple(each.shape[1:])}: the pipeline '
+                    'must start with LoadImageFromFile, which sets ori_shape')
+            kept = each.amax((1, 2)) >= self.min_prob
+            kept[each.argmax(0).unique()] = True
+            shares = each[kept] / each[kept].sum(0)
+            crfs.append(DenseCRF(image, **{'device': each.device, **self.crf}))
+            chosen.append(kept)
+            unaries.append(softmax_unary(shares.float().cpu().numpy())[None])
+        refined = []
+        for each, kept, (scores, ) in zip(probs, chosen,
+                                          infer_many(crfs, unaries)):
+            planes = torch.zeros_like(each)
+            planes[kept] = torch.from_numpy(scores).to(each)
+            refined.append(planes)
         return refined

@@ -10,7 +10,8 @@ from mmseg.registry import MODELS
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
-from mmlpcam.ops import covered_size, flip_average, pair_affinity, random_walk
+from mmlpcam.ops import (covered_size, flip_average, pair_affinity,
+                         random_walk_many)
 from mmlpcam.structures import ActivationMaps
 from .map_refiner import MapRefiner
 from .pair_head import PairHead
@@ -136,15 +137,16 @@ class IRNet(MapRefiner[Tensor], EncoderDecoder):
         power = walk.pop('power')
         del walk['bg_thr']  # of the mask
         stride = self.decode_head.out_stride
-        refined = []
-        for seeds, edge, sample in zip(maps, self.boundaries(images),
-                                       data_samples):
-            walked = random_walk(
-                seeds.strided(stride).to(edge)**power, edge, **walk)
+        edges = self.boundaries(images)
+        walked = random_walk_many(
+            [each.strided(stride).to(edges)**power for each in maps], edges,
+            **walk)
+        for edge, sample in zip(edges, data_samples):
             sample.set_data(dict(edge=PixelData(data=edge[None])))
-            refined.append(
-                self.refined(seeds, walked, covered_size(seeds.size, stride)))
-        return refined
+        return [
+            self.refined(seeds, planes, covered_size(seeds.size, stride))
+            for seeds, planes in zip(maps, walked)
+        ]
 
 
 def _enlarge(feats: Tensor, factor: int) -> Tensor:

@@ -8,7 +8,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
-from mmlpcam.ops import affinity_walk, covered_size, feature_affinity
+from mmlpcam.ops import affinity_walk_many, covered_size, feature_affinity
 from mmlpcam.structures import ActivationMaps, MapType, register_map_type
 from .map_refiner import MapRefiner
 from .pair_head import PairHead
@@ -131,15 +131,19 @@ class AffinityNet(MapRefiner[Tensor], EncoderDecoder):
                 f'features of {extent} images should be {cells} at stride '
                 f'{head.stride}, but are {tuple(feats.shape[2:])}: set '
                 '`stride` of AffinityHead to that of the first feature')
-        refined = []
-        for seeds, affinity in zip(maps, feature_affinity(feats, head.radius)):
+        pooled = []
+        for seeds in maps:
             full = F.pad(seeds.full().to(feats), padding)
-            walked = affinity_walk(
-                F.avg_pool2d(full, head.stride)
-                if len(full) else full.new_zeros(0, *cells),
-                affinity,
-                radius=head.radius,
-                beta=self.test_cfg['beta'],
-                num_steps=self.test_cfg['num_steps'])
-            refined.append(self.refined(seeds, walked.clamp(max=1.), extent))
-        return refined
+            pooled.append(
+                F.avg_pool2d(full, head.stride) if len(full) else full.
+                new_zeros(0, *cells))
+        walked = affinity_walk_many(
+            pooled,
+            feature_affinity(feats, head.radius),
+            radius=head.radius,
+            beta=self.test_cfg['beta'],
+            num_steps=self.test_cfg['num_steps'])
+        return [
+            self.refined(seeds, planes.clamp(max=1.), extent)
+            for seeds, planes in zip(maps, walked)
+        ]

@@ -247,9 +247,10 @@ def infer_many(crfs: Sequence[DenseCRF],
                 for energy in part
             ]
         else:
+            # of several images none keeps what takes most of the memory
             field = (
                 group[0]._mean_field
-                if len(group) == 1 else _joint_mean_field(group))
+                if len(crfs) == 1 else _joint_mean_field(group))
             results += [
                 probs.cpu().numpy() for probs in field.infer([
                     torch.from_numpy(energy).to(group[0].device)

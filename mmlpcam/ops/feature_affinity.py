@@ -1,10 +1,12 @@
 """Affinities of pairs of cells from their features (AffinityNet, PSA)."""
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .affinity import pair_offsets
-from .random_walk import transition_of_pairs
+from .random_walk import walk
 
 
 def feature_affinity(feats: Tensor, radius: int) -> Tensor:
@@ -41,7 +43,6 @@ def feature_affinity(feats: Tensor, radius: int) -> Tensor:
                         for dy, dx in pair_offsets(radius)], 1)
 
 
-@torch.no_grad()
 def affinity_walk(maps: Tensor,
                   affinity: Tensor,
                   *,
@@ -70,16 +71,50 @@ def affinity_walk(maps: Tensor,
     Raises:
         ValueError: If the sizes do not agree.
     """
+    return affinity_walk_many([maps],
+                              affinity[None],
+                              radius=radius,
+                              beta=beta,
+                              num_steps=num_steps)[0]
+
+
+@torch.no_grad()
+def affinity_walk_many(maps: Sequence[Tensor],
+                       affinity: Tensor,
+                       *,
+                       radius: int = 5,
+                       beta: float = 8.,
+                       num_steps: int = 64) -> list[Tensor]:
+    """Spread the maps of several images at once.
+
+    On the CPU each image gets what :func:`affinity_walk` makes of it, to the
+    bit; on a GPU up to the rounding of sums in double precision.
+
+    Args:
+        maps (Sequence[Tensor]): For each of N images the maps of its classes,
+            (n, H, W).
+        affinity (Tensor): Of :func:`feature_affinity`, (N, P,
+            H - radius + 1, W - 2 * radius + 2).
+        radius (int): See :func:`affinity_walk`. Defaults to 5.
+        beta (float): The same. Defaults to 8.
+        num_steps (int): The same. Defaults to 64.
+
+    Returns:
+        list[Tensor]: Spread maps of each image, (n, H, W) float32.
+
+    Raises:
+        ValueError: If the sizes do not agree.
+    """
     reach = radius - 1
-    expected = (len(pair_offsets(radius)), maps.shape[1] - reach,
-                maps.shape[2] - 2 * reach)
-    if affinity.shape != expected:
-        raise ValueError(f'maps {tuple(maps.shape)} need an affinity of shape '
-                         f'{expected}, but got {tuple(affinity.shape)}')
+    for each, weights in zip(maps, affinity, strict=True):
+        expected = (len(pair_offsets(radius)), each.shape[1] - reach,
+                    each.shape[2] - 2 * reach)
+        if weights.shape != expected:
+            raise ValueError(
+                f'maps {tuple(each.shape)} need an affinity of shape '
+                f'{expected}, but got {tuple(weights.shape)}')
     # cells near the border are no sources: they have fewer neighbours
     everywhere = F.pad(affinity.double(), (reach, reach, 0, reach))
-    transition = transition_of_pairs(everywhere**beta, radius)
-    walker = maps.double().flatten(1).t().contiguous()
-    for _ in range(num_steps if len(maps) else 0):
-        walker = transition @ walker
-    return walker.t().reshape(maps.shape).float()
+    walked = walk([each.double() for each in maps], everywhere**beta, radius,
+                  num_steps)
+    return [each.float() for each in walked]

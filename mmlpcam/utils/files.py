@@ -17,6 +17,9 @@ _ENDS = {
     '.tar': (b'', bytes(1024)),
 }
 
+SETTLED = 3e9
+"""float: Nanoseconds in which a file may change again and keep its times."""
+
 
 @contextmanager
 def reading(path: str | os.PathLike,

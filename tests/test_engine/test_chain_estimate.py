@@ -3,7 +3,8 @@ import pytest
 from mmengine.config import Config
 
 from mmlpcam.engine.chain_estimate import (Measurement, StageSample,
-                                           extrapolate, measure_chain, shrink)
+                                           extrapolate, kept_checkpoints,
+                                           measure_chain, shrink)
 
 
 def run(num_images, *stages):
@@ -33,15 +34,30 @@ def test_shrink(mmseg_scope):
         dict(
             train_cfg=dict(by_epoch=True, max_epochs=20),
             val_cfg=dict(),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=.1)),
             train_dataloader=dict(
                 dataset=dict(
                     type='ImageLabelDataset', dataset=dict(leaf), labels={})),
             custom_hooks=[dict(type='PrototypeBankHook', dataset=dict(leaf))]))
     shrink(cfg, 7)
     assert cfg.train_cfg.max_epochs == 1 and cfg.val_cfg is None
+    assert cfg.optim_wrapper.optimizer == dict(type='SGD', lr=0.)
     outer = cfg.train_dataloader.dataset
     assert 'indices' not in outer and outer.dataset.indices == 7
     assert cfg.custom_hooks[0].dataset.indices == 7
+
+
+@pytest.mark.parametrize('length, hook, number', [
+    (dict(max_epochs=9), dict(interval=1, max_keep_ckpts=2), 2),
+    (dict(max_epochs=1), dict(interval=1, max_keep_ckpts=2), 1),
+    (dict(max_epochs=9), dict(interval=2), 5),
+    (dict(max_epochs=9), dict(interval=20, save_best='mIoU'), 2),
+    (dict(max_iters=4001), dict(interval=2000, max_keep_ckpts=4), 3),
+    (dict(max_iters=4001), None, 0),
+])
+def test_kept_checkpoints(length, hook, number):
+    cfg = Config(dict(train_cfg=length, default_hooks=dict(checkpoint=hook)))
+    assert kept_checkpoints(cfg) == number
 
 
 def test_what_cannot_be_measured():

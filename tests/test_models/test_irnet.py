@@ -509,11 +509,11 @@ def test_defaults():
 def test_settings_reach_the_walk(stored, monkeypatch):
     calls = []
 
-    def walk(maps, edge, **kwargs):
+    def walk(maps, edges, **kwargs):
         calls.append(kwargs)
         return maps
 
-    monkeypatch.setattr('mmlpcam.models.irnet.random_walk', walk)
+    monkeypatch.setattr('mmlpcam.models.irnet.random_walk_many', walk)
     predict(stored, (1, ), radius=3, beta=2., num_steps=7, average=True)
     predict(stored, (1, ))
     assert calls == [
@@ -525,11 +525,11 @@ def test_settings_reach_the_walk(stored, monkeypatch):
 def test_power_of_the_maps(stored, monkeypatch):
     walked = []
 
-    def walk(maps, edge, **kwargs):
-        walked.append(maps)
+    def walk(maps, edges, **kwargs):
+        walked.extend(maps)
         return maps
 
-    monkeypatch.setattr('mmlpcam.models.irnet.random_walk', walk)
+    monkeypatch.setattr('mmlpcam.models.irnet.random_walk_many', walk)
     for power in (1., 1.3):
         predict(stored, (0, 2), power=power)
     torch.testing.assert_close(walked[1], walked[0]**1.3)

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from mmlpcam.ops import (affinity_labels, affinity_walk, feature_affinity,
-                         pair_offsets)
+from mmlpcam.ops import (affinity_labels, affinity_walk, affinity_walk_many,
+                         feature_affinity, pair_offsets)
 from mmlpcam.ops.dense_crf import DenseCRF
 
 
@@ -51,6 +51,15 @@ def test_walk_equals_the_dense_way():
     expected = dense_walk(maps, affinity, 3, 8., 16)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
     assert (found - maps).abs().max() > .1
+
+
+def test_images_walk_alone():
+    affinity = feature_affinity(randn(3, 4, 7, 10), 3)
+    maps = [randn(n, 7, 10, seed=n).abs() for n in (5, 0, 2)]
+    together = affinity_walk_many(maps, affinity, radius=3)
+    for number, each in enumerate(maps):
+        alone = affinity_walk(each, affinity[number], radius=3)
+        assert torch.equal(together[number], alone)
 
 
 def test_a_constant_stays():

@@ -6,7 +6,7 @@ between folders: ``2007_000032`` or ``sub/dir/photo1``. Labels are 0-based
 indices into the *foreground* classes, that is into ``classes[1:]`` of a
 dataset whose class 0 is the background.
 """
-from .base import ImageLabelSource, Labels, load_labels
+from .base import ImageLabelSource, Labels
 from .coco_json import COCOJSONLabels
 from .cvat_xml import CVATXMLLabels
 from .folder import FolderLabels
@@ -14,6 +14,7 @@ from .image_finder import ImageFinder, check_all_labeled
 from .json_file import JSONLabels
 from .label_files import existing_path, label_file, read_label_json
 from .label_studio import LabelStudioLabels
+from .loading import load_labels
 from .mask import MaskLabels
 from .mmpretrain_json import MMPretrainJSONLabels
 from .npy import NPYLabels

@@ -1,7 +1,6 @@
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-
-import numpy as np
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 Labels = dict[str, tuple[int, ...]]
 """type: Sorted, unique foreground class indices of each image, by its id."""
@@ -54,41 +53,22 @@ class ImageLabelSource(ABC):
                 a class that is not in ``classes``.
         """
 
+    def files(self, images: Mapping[str, str]) -> Iterable[str | Path] | None:
+        """List the files that the labels depend on.
+
+        :func:`load_labels` reads them once in a process for the same images,
+        classes and options, unless one of them changes. A subclass that reads
+        other files has to have a method of its own: this one is not inherited.
+
+        Args:
+            images (Mapping[str, str]): Path of each image by its id.
+
+        Returns:
+            Iterable[str | Path] | None: Their names. Defaults to None: it is
+            not known, and labels are read each time.
+        """
+        return None
+
     def __repr__(self) -> str:
         options = ', '.join(f'{k}={v!r}' for k, v in vars(self).items())
         return f'{type(self).__name__}({options})'
-
-
-def load_labels(source: ImageLabelSource, images: Mapping[str, str],
-                classes: Sequence[str]) -> Labels:
-    """Load labels and check them: a source may be that of a user.
-
-    Args:
-        source (ImageLabelSource): The source.
-        images (Mapping[str, str]): Path of each image by its id.
-        classes (Sequence[str]): Foreground class names.
-
-    Returns:
-        dict[str, tuple[int, ...]]: Sorted unique class indices of each image.
-
-    Raises:
-        TypeError: If the source does not return a dict.
-        ValueError: If labels of an image are missing or are no such tuple,
-            and what :meth:`ImageLabelSource.load` raises.
-    """
-    labels = source.load(images, classes)
-    name = f'{type(source).__name__}.load'
-    if not isinstance(labels, Mapping):
-        raise TypeError(f'{name} must return a dict of labels by image id, '
-                        f'but returned {labels!r:.80}')
-    for image_id in images:
-        found = labels.get(image_id)
-        if (not isinstance(found, tuple) or not all(
-                isinstance(index, int
-                           | np.integer) and 0 <= index < len(classes)
-                for index in found) or list(found) != sorted(set(found))):
-            raise ValueError(
-                f'{name} returned {found!r} for image {image_id!r}; expected '
-                f'a tuple of sorted unique indices in [0, {len(classes)}), '
-                'such as TagEncoder makes')
-    return {image_id: labels[image_id] for image_id in images}

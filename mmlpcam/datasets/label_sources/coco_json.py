@@ -1,6 +1,6 @@
 import posixpath
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,10 @@ class COCOJSONLabels(ImageLabelSource):
         self.ann_file = ann_file
         self.with_crowd = with_crowd
         self.ignore_unknown = ignore_unknown
+
+    def files(self, images: Mapping[str, str]) -> Iterable[str | Path]:
+        """See :meth:`ImageLabelSource.files`."""
+        return [self.ann_file]
 
     def load(self, images: Mapping[str, str],
              classes: Sequence[str]) -> Labels:

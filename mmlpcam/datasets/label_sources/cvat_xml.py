@@ -1,4 +1,5 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from mmseg.registry import TASK_UTILS
 
@@ -34,6 +35,10 @@ class CVATXMLLabels(ImageLabelSource):
         self.xml_file = xml_file
         self.with_shapes = with_shapes
         self.ignore_unknown = ignore_unknown
+
+    def files(self, images: Mapping[str, str]) -> Iterable[str | Path]:
+        """See :meth:`ImageLabelSource.files`."""
+        return [self.xml_file]
 
     def load(self, images: Mapping[str, str],
              classes: Sequence[str]) -> Labels:

@@ -1,4 +1,5 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from mmseg.registry import TASK_UTILS
 
@@ -24,6 +25,10 @@ class JSONLabels(ImageLabelSource):
     def __init__(self, json_file: str, as_index: bool = False) -> None:
         self.json_file = json_file
         self.as_index = as_index
+
+    def files(self, images: Mapping[str, str]) -> Iterable[str | Path]:
+        """See :meth:`ImageLabelSource.files`."""
+        return [self.json_file]
 
     def load(self, images: Mapping[str, str],
              classes: Sequence[str]) -> Labels:

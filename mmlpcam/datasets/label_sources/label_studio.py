@@ -1,6 +1,6 @@
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -44,6 +44,10 @@ class LabelStudioLabels(ImageLabelSource):
         self.json_file = json_file
         self.from_name = from_name
         self.ignore_unknown = ignore_unknown
+
+    def files(self, images: Mapping[str, str]) -> Iterable[str | Path]:
+        """See :meth:`ImageLabelSource.files`."""
+        return [self.json_file]
 
     def load(self, images: Mapping[str, str],
              classes: Sequence[str]) -> Labels:

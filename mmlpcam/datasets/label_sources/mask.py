@@ -1,4 +1,5 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from mmseg.registry import TASK_UTILS
@@ -35,6 +36,11 @@ class MaskLabels(ImageLabelSource):
         self.mask_dir = mask_dir
         self.suffix = suffix
         self.ignore_index = ignore_index
+
+    def files(self, images: Mapping[str, str]) -> Iterable[str | Path]:
+        """See :meth:`ImageLabelSource.files`."""
+        return (label_file(self.mask_dir, image_id, self.suffix)
+                for image_id in images)
 
     def load(self, images: Mapping[str, str],
              classes: Sequence[str]) -> Labels:

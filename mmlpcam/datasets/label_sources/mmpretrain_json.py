@@ -1,4 +1,5 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from mmseg.registry import TASK_UTILS
 
@@ -28,6 +29,10 @@ class MMPretrainJSONLabels(ImageLabelSource):
                  ignore_unknown: bool = False) -> None:
         self.json_file = json_file
         self.ignore_unknown = ignore_unknown
+
+    def files(self, images: Mapping[str, str]) -> Iterable[str | Path]:
+        """See :meth:`ImageLabelSource.files`."""
+        return [self.json_file]
 
     def load(self, images: Mapping[str, str],
              classes: Sequence[str]) -> Labels:

@@ -1,7 +1,7 @@
 import pickle
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -136,6 +136,10 @@ class NPYLabels(ImageLabelSource):
 
     def __init__(self, npy_file: str) -> None:
         self.npy_file = npy_file
+
+    def files(self, images: Mapping[str, str]) -> Iterable[str | Path]:
+        """See :meth:`ImageLabelSource.files`."""
+        return [self.npy_file]
 
     def load(self, images: Mapping[str, str],
              classes: Sequence[str]) -> Labels:

@@ -1,5 +1,6 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from mmengine.logging import print_log
 from mmseg.registry import TASK_UTILS
@@ -84,6 +85,10 @@ class CSVLabels(ImageLabelSource):
             layout=self.layout,
             as_index=self.as_index,
             classes=classes)
+
+    def files(self, images: Mapping[str, str]) -> Iterable[str | Path]:
+        """See :meth:`ImageLabelSource.files`."""
+        return [self.csv_file]
 
     def load(self, images: Mapping[str, str],
              classes: Sequence[str]) -> Labels:

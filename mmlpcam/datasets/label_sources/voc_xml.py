@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mmseg.registry import TASK_UTILS
@@ -37,6 +37,11 @@ class VOCXMLLabels(ImageLabelSource):
         self.ann_dir = ann_dir
         self.with_difficult = with_difficult
         self.ignore_unknown = ignore_unknown
+
+    def files(self, images: Mapping[str, str]) -> Iterable[str | Path]:
+        """See :meth:`ImageLabelSource.files`."""
+        return (label_file(self.ann_dir, image_id, '.xml')
+                for image_id in images)
 
     def load(self, images: Mapping[str, str],
              classes: Sequence[str]) -> Labels:
