@@ -11,13 +11,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
 from prettytable import PrettyTable
 
 from mmlpcam.apis.run_contents import RunContents, for_photos
 from mmlpcam.apis.run_page import RunPage
 from mmlpcam.apis.run_panel import RunPanel
 from mmlpcam.apis.run_scores import score_table, tag_tables
+from mmlpcam.utils import SettingsAction, read_config
 from mmlpcam.utils.photos import write_picture
 
 
@@ -58,7 +58,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=SettingsAction,
         help='the overrides that the chain was trained with')
     return parser.parse_args()
 
@@ -75,12 +75,10 @@ def print_scores(run: RunContents) -> None:
 
 def main() -> int:
     args = parse_args()
-    config = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        config.merge_from_dict(args.cfg_options)
     work_dir = Path(args.work_dir)
     out = Path(args.out or work_dir / 'panel.png')
     try:
+        config = read_config(args.config, args.cfg_options)
         run = RunContents(config, work_dir)
         panel = RunPanel(run, args.bg_thr)
         page = None if args.html is None else RunPage(run)

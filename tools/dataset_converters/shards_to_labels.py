@@ -7,10 +7,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 from mmlpcam.converters.photo_shards import unpack_labels
 from mmlpcam.datasets import shard_names
+from mmlpcam.utils import SettingsAction
 from mmlpcam.utils.parallel import track_on_terminal
 
 
@@ -28,7 +27,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--backend-args',
         nargs='+',
-        action=DictAction,
+        action=SettingsAction,
         help="file backend of the shards, as in MMEngine's backend_args")
     return parser.parse_args()
 
