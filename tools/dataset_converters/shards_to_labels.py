@@ -41,7 +41,7 @@ def main() -> int:
             args.out_dir,
             backend_args=args.backend_args,
             track=track_on_terminal)
-    except (OSError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
     print(f'{counts["png"]} masks and {counts["npz"]} maps written to '
