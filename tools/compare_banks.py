@@ -24,7 +24,8 @@ from mmseg.registry import MODELS
 from prettytable import PrettyTable
 
 from mmlpcam.engine import (BankVariant, FeatureCache, build_scored_dataset,
-                            cache_features, load_weights, variant_maps)
+                            cache_features, check_device, load_weights,
+                            variant_maps)
 from mmlpcam.evaluation import ThresholdSweep, sweep_thresholds, threshold_grid
 from mmlpcam.models import find_prototype_head
 from mmlpcam.utils import SettingsAction, read_config, write_json
@@ -146,6 +147,7 @@ def main() -> int:
     sweeps = {}
     try:
         cfg = read_config(args.config, args.cfg_options)
+        check_device(args.device)
         init_default_scope(cfg.get('default_scope', 'mmseg'))
         hook = find_hook(cfg)
         variants = read_variants(args.variants, args.only)

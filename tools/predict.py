@@ -68,7 +68,7 @@ def parse_args() -> argparse.Namespace:
 
 def predict(args: argparse.Namespace) -> int:
     """Write masks and pictures and return how many photos failed."""
-    photos = find_photos(args.photos)
+    photos = find_photos(args.photos, args.out)
     tags = build_source(source_cfg(args)) if args.source else None
     cfg = read_config(args.config, args.cfg_options)
     inferencer = LPCAMInferencer(cfg, args.checkpoint, args.device)

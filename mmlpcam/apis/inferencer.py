@@ -158,7 +158,8 @@ class LPCAMInferencer(BaseInferencer):
             ValueError: If names clash, or tags do not fit.
         """
         found, pictures = [], []
-        for prediction in self.stream(find_photos(inputs), tags, batch_size):
+        photos = find_photos(inputs, out_dir)
+        for prediction in self.stream(photos, tags, batch_size):
             if out_dir:
                 self.write(prediction, out_dir)
             if return_vis:
