@@ -83,6 +83,9 @@ def find_hook(cfg: Config) -> dict:
 
 def read_variants(path: str, only: list[str] | None) -> dict[str, BankVariant]:
     settings = read_config(path).get('variants') or {}
+    if not isinstance(settings, dict):
+        raise ValueError(f'{path}: `variants` must be a dict of settings by '
+                         f'name, but is {settings!r}')
     names = only or list(settings)
     unknown = set(names) - set(settings)
     if unknown or not names:
@@ -162,12 +165,12 @@ def main() -> int:
                     threshold_grid(0., 0.99, 0.01), len(classes))
                 print(f'{name}: mIoU {sweeps[name].means["mIoU"].max():.2f} '
                       f'({time.perf_counter() - start:.0f} s)')
+        print_table(sweeps)
+        if args.out:
+            write_scores(args, sweeps)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    print_table(sweeps)
-    if args.out:
-        write_scores(args, sweeps)
     return 0
 
 

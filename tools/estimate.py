@@ -42,7 +42,11 @@ def parse_args() -> argparse.Namespace:
         nargs='+',
         action=SettingsAction,
         help='settings to override, as key=value')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.num_images < 1:
+        parser.error(f'--num-images must be at least 1, but is '
+                     f'{args.num_images}')
+    return args
 
 
 def estimate(args: argparse.Namespace) -> dict:

@@ -60,7 +60,14 @@ def parse_args() -> argparse.Namespace:
         nargs='+',
         action=SettingsAction,
         help='the overrides that the chain was trained with')
-    return parser.parse_args()
+    args = parser.parse_args()
+    for option in ('num_images', 'html_images'):
+        if getattr(args, option) < 1:
+            parser.error(f'--{option.replace("_", "-")} must be at least 1, '
+                         f'but is {getattr(args, option)}')
+    if not all(0 <= each <= 1 for each in args.bg_thr):
+        parser.error(f'--bg-thr must be in [0, 1], but is {args.bg_thr}')
+    return args
 
 
 def print_scores(run: RunContents) -> None:

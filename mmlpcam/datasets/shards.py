@@ -128,7 +128,8 @@ def shard_names(pattern: str,
     """
     if pattern.endswith('.txt'):
         with reading(pattern, 'list of shards in UTF-8'):
-            lines = list_from_file(pattern, backend_args=backend_args)
+            lines = list_from_file(
+                pattern, encoding='utf-8-sig', backend_args=backend_args)
     else:
         lines = [pattern]
     names = [

@@ -147,11 +147,14 @@ def init_trained_model(cfg: Config, path: str | os.PathLike,
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not whole, not safe, or of another model; or
-            there is no such device.
+        ValueError: If it is not whole, not safe, or of another model; if the
+            config is wrong, or there is no such device.
     """
     check_device(device)
-    model = init_model(cfg, None, device)
+    try:
+        model = init_model(cfg, None, device)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f'{cfg.filename}: model: {error}') from error
     meta = load_weights(model, path).get('meta') or {}
     if 'dataset_meta' in meta:
         model.dataset_meta = meta['dataset_meta']

@@ -201,3 +201,24 @@ def test_results_are_no_photos_of_the_next_run(segmentor, tmp_path):
 def test_device_that_is_not_there(segmentor, tmp_path, device):
     with pytest.raises(ValueError, match=f"but got '{device}': "):
         LPCAMInferencer(segmentor.cfg, tmp_path / 'seg.pth', device)
+
+
+@pytest.mark.parametrize('options, expected', [
+    ({
+        'test_pipeline.1.type': 'Resizee'
+    }, 'test_pipeline: .*Resizee'),
+    ({
+        'test_pipeline.1.sale': 3
+    }, 'test_pipeline: .*sale'),
+    ({
+        'model.decode_head.typ': 3
+    }, 'model: .*typ'),
+    ({
+        'model.backbone.type': 'ResNext'
+    }, 'model: .*ResNext'),
+])
+def test_typing_error_in_a_config(segmentor, tmp_path, options, expected):
+    cfg = segmentor.cfg.copy()
+    cfg.merge_from_dict(options)
+    with pytest.raises(ValueError, match=expected):
+        LPCAMInferencer(cfg, tmp_path / 'seg.pth', 'cpu')
