@@ -14,7 +14,7 @@ from mmseg.registry import HOOKS
 
 from mmlpcam.engine import init_distributed, load_weights
 from mmlpcam.utils import (check_writable, parse_run_args, read_run_config,
-                           write_checkpoint)
+                           run_tool, user_errors, write_checkpoint)
 
 
 def parse_args() -> argparse.Namespace:
@@ -53,7 +53,9 @@ def main() -> None:
         experiment_name='build_prototypes',
         cfg=dict(model_wrapper_cfg=cfg.get('model_wrapper_cfg')))
     # another number of clusters than it was saved with is what one comes for
-    meta = load_weights(runner.model, args.checkpoint, bank=False).get('meta')
+    with user_errors():
+        meta = load_weights(
+            runner.model, args.checkpoint, bank=False).get('meta')
     HOOKS.build(hooks[0]).build(runner)
     if is_main_process():
         write_checkpoint(
@@ -63,4 +65,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -17,17 +17,18 @@ import time
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from prettytable import PrettyTable
 
 from mmlpcam.engine import (BankVariant, FeatureCache, build_scored_dataset,
-                            cache_features, load_weights, variant_maps)
+                            cache_features, check_device, load_weights,
+                            variant_maps)
 from mmlpcam.evaluation import ThresholdSweep, sweep_thresholds, threshold_grid
 from mmlpcam.models import find_prototype_head
-from mmlpcam.utils import write_json
+from mmlpcam.utils import SettingsAction, read_config, write_json
 from mmlpcam.utils.parallel import track_on_terminal
 
 SHOWN = ('mIoU', 'FP', 'FN')
@@ -64,7 +65,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=SettingsAction,
         help='settings of the config to override, as key=value')
     return parser.parse_args()
 
@@ -81,7 +82,10 @@ def find_hook(cfg: Config) -> dict:
 
 
 def read_variants(path: str, only: list[str] | None) -> dict[str, BankVariant]:
-    settings = Config.fromfile(path).get('variants') or {}
+    settings = read_config(path).get('variants') or {}
+    if not isinstance(settings, dict):
+        raise ValueError(f'{path}: `variants` must be a dict of settings by '
+                         f'name, but is {settings!r}')
     names = only or list(settings)
     unknown = set(names) - set(settings)
     if unknown or not names:
@@ -145,9 +149,8 @@ def main() -> int:
     args = parse_args()
     sweeps = {}
     try:
-        cfg = Config.fromfile(args.config)
-        if args.cfg_options is not None:
-            cfg.merge_from_dict(args.cfg_options)
+        cfg = read_config(args.config, args.cfg_options)
+        check_device(args.device)
         init_default_scope(cfg.get('default_scope', 'mmseg'))
         hook = find_hook(cfg)
         variants = read_variants(args.variants, args.only)
@@ -162,12 +165,12 @@ def main() -> int:
                     threshold_grid(0., 0.99, 0.01), len(classes))
                 print(f'{name}: mIoU {sweeps[name].means["mIoU"].max():.2f} '
                       f'({time.perf_counter() - start:.0f} s)')
+        print_table(sweeps)
+        if args.out:
+            write_scores(args, sweeps)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    print_table(sweeps)
-    if args.out:
-        write_scores(args, sweeps)
     return 0
 
 

@@ -12,11 +12,11 @@ config. A second more or less in the runs is multiplied like all else: raise
 import argparse
 from datetime import timedelta
 
-from mmengine.config import Config, DictAction
 from prettytable import PrettyTable
 
 from mmlpcam.engine.chain_estimate import extrapolate, measure_chain
-from mmlpcam.utils import run_tool, user_errors, write_json
+from mmlpcam.utils import (SettingsAction, read_config, run_tool, user_errors,
+                           write_json)
 
 GIB = 2**30
 
@@ -40,16 +40,18 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=SettingsAction,
         help='settings to override, as key=value')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.num_images < 1:
+        parser.error(f'--num-images must be at least 1, but is '
+                     f'{args.num_images}')
+    return args
 
 
 def estimate(args: argparse.Namespace) -> dict:
     """Run the chain twice and return the estimate."""
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     few, more = measure_chain(cfg, args.measure)
     stages = extrapolate(few, more, args.num_images)
     return dict(

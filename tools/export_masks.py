@@ -52,9 +52,10 @@ def choose(args: argparse.Namespace) -> list[PhotoInput]:
     wanted = [name for name, path in masks.items() if path.is_file()]
     if args.ids:
         with reading(args.ids, 'list of photos in UTF-8'):
-            lines = args.ids.read_text(encoding='utf-8').splitlines()
+            lines = args.ids.read_text(encoding='utf-8-sig').splitlines()
         names = dict.fromkeys(line for line in lines if line.strip())
-        lacking = [name for name in names if name not in wanted]
+        with_mask = set(wanted)
+        lacking = [name for name in names if name not in with_mask]
         if lacking:
             raise ValueError(
                 f'{len(lacking)} of {len(names)} lines of {args.ids} have no '

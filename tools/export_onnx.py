@@ -9,11 +9,10 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
-
 from mmlpcam.apis import LPCAMInferencer, find_photos
 from mmlpcam.apis.onnx_export import (ExportedSegmentor, compare_onnx,
                                       export_onnx)
+from mmlpcam.utils import SettingsAction, read_config
 
 MIN_SAME = 0.999  # share of pixels, of which some are a tie
 
@@ -40,16 +39,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=SettingsAction,
         help='settings to override, as key=value')
     return parser.parse_args()
 
 
 def export(args: argparse.Namespace) -> None:
     photo = find_photos(args.photo)[0].read()
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     inferencer = LPCAMInferencer(cfg, args.checkpoint, 'cpu')
     model = ExportedSegmentor(inferencer.model, cfg).eval()
     pixels = inferencer.pipeline(dict(img=photo))['inputs']

@@ -14,7 +14,6 @@ from mmlpcam.apis import find_photos
 from mmlpcam.converters.mask_formats import MASK_FORMATS
 from mmlpcam.utils import read_classes
 from mmlpcam.utils.masks import write_index_mask
-from mmlpcam.utils.photos import photo_size
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,10 +44,6 @@ def import_masks(args: argparse.Namespace, out: Path) -> int:
     masks = MASK_FORMATS[args.format](info['classes'], info['palette'])
     written = set()
     for image_id, mask in masks.read(args.source, photos):
-        size = photo_size(photos[image_id])[::-1]
-        if mask.shape != size:
-            raise ValueError(f'{args.source}: the mask of {image_id!r} is '
-                             f'{mask.shape} (H, W), but the photo is {size}')
         if image_id in written:
             raise ValueError(f'{args.source}: two masks are of {image_id!r}')
         written.add(image_id)

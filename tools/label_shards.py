@@ -10,15 +10,14 @@ import argparse
 import sys
 from contextlib import nullcontext
 
-from mmengine.config import DictAction
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, get_file_backend
 
 from mmlpcam.apis import LPCAMInferencer, ShardCounts, ShardLabeler
 from mmlpcam.datasets import shard_names
 from mmlpcam.engine import init_distributed, run_lock
-from mmlpcam.utils import (parse_run_args, read_run_config, run_tool,
-                           user_errors)
+from mmlpcam.utils import (SettingsAction, parse_run_args, read_run_config,
+                           run_tool, user_errors)
 
 
 def parse_args() -> argparse.Namespace:
@@ -59,7 +58,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--backend-args',
         nargs='+',
-        action=DictAction,
+        action=SettingsAction,
         help="file backend of all shards, as in MMEngine's backend_args; the "
         'prefix of their names by default')
     return parse_run_args(parser)

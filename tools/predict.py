@@ -7,13 +7,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
-
 from mmlpcam.apis import LPCAMInferencer, find_photos
 from mmlpcam.converters.label_source_args import (build_source,
                                                   describe_sources,
                                                   label_source_parser,
                                                   source_cfg)
+from mmlpcam.utils import SettingsAction, read_config
 from mmlpcam.utils.parallel import track_on_terminal
 
 EPILOG = """\
@@ -60,7 +59,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=SettingsAction,
         help='settings to override, as key=value, such as '
         'model.test_cfg.bg_thr=0.3 of a classifier')
     # `config` to `out` may have options between them
@@ -69,11 +68,9 @@ def parse_args() -> argparse.Namespace:
 
 def predict(args: argparse.Namespace) -> int:
     """Write masks and pictures and return how many photos failed."""
-    photos = find_photos(args.photos)
+    photos = find_photos(args.photos, args.out)
     tags = build_source(source_cfg(args)) if args.source else None
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     inferencer = LPCAMInferencer(cfg, args.checkpoint, args.device)
     print(
         'colours:', ', '.join(

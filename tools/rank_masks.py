@@ -54,14 +54,17 @@ def parse_args() -> argparse.Namespace:
         type=Path,
         help='folder of true masks of some photos, to see how well the '
         'ranking agrees with their IoU')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.worst is not None and args.worst < 1:
+        parser.error(f'--worst must be at least 1, but is {args.worst}')
+    return args
 
 
 class Ranked(NamedTuple):
     """A photo, how certain its mask is, and the class with the least."""
     photo: str
     confidence: float
-    weakest: int | None
+    weakest: int
 
 
 def find_bg_thr(args: argparse.Namespace) -> float | str:
@@ -114,6 +117,10 @@ def true_ious(ranking: list[Ranked], args: argparse.Namespace) -> np.ndarray:
     Classes count that are in the made or in the true mask.
     """
     ious = np.full(len(ranking), np.nan)
+    if not any(
+        (args.masks / f'{item.photo}.png').is_file() for item in ranking):
+        raise ValueError(f'{args.masks} holds no mask of any ranked photo, '
+                         f'such as {ranking[0].photo}.png')
     for index, item in enumerate(ranking):
         path = args.masks / f'{item.photo}.png'
         if path.is_file():
@@ -153,6 +160,11 @@ def main() -> int:
         ranking = rank(find_maps(args.labels, []), bg_thr, args.photos)
         manifest = args.labels / 'manifest.json'
         names = read_manifest(manifest)['classes'] if manifest.exists() else []
+        last = max(item.weakest for item in ranking) + 1
+        if names and last >= len(names):
+            raise ValueError(f'maps in {args.labels} are of class {last}, but '
+                             f'{manifest} names {len(names) - 1}: they are '
+                             'not of one run')
         worst = args.worst or max(len(ranking) // 20, 1)
         ious = true_ious(ranking, args) if args.masks else None
         write(ranking, names, out, worst)

@@ -11,13 +11,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
 from prettytable import PrettyTable
 
 from mmlpcam.apis.run_contents import RunContents, for_photos
 from mmlpcam.apis.run_page import RunPage
 from mmlpcam.apis.run_panel import RunPanel
 from mmlpcam.apis.run_scores import score_table, tag_tables
+from mmlpcam.utils import SettingsAction, read_config
 from mmlpcam.utils.photos import write_picture
 
 
@@ -58,9 +58,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=SettingsAction,
         help='the overrides that the chain was trained with')
-    return parser.parse_args()
+    args = parser.parse_args()
+    for option in ('num_images', 'html_images'):
+        if getattr(args, option) < 1:
+            parser.error(f'--{option.replace("_", "-")} must be at least 1, '
+                         f'but is {getattr(args, option)}')
+    if not all(0 <= each <= 1 for each in args.bg_thr):
+        parser.error(f'--bg-thr must be in [0, 1], but is {args.bg_thr}')
+    return args
 
 
 def print_scores(run: RunContents) -> None:
@@ -75,12 +82,10 @@ def print_scores(run: RunContents) -> None:
 
 def main() -> int:
     args = parse_args()
-    config = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        config.merge_from_dict(args.cfg_options)
     work_dir = Path(args.work_dir)
     out = Path(args.out or work_dir / 'panel.png')
     try:
+        config = read_config(args.config, args.cfg_options)
         run = RunContents(config, work_dir)
         panel = RunPanel(run, args.bg_thr)
         page = None if args.html is None else RunPage(run)

@@ -5,7 +5,8 @@ from pathlib import Path
 from mmengine.runner import Runner
 
 from mmlpcam.engine import check_datasets, drop_training, init_distributed
-from mmlpcam.utils import parse_run_args, read_run_config
+from mmlpcam.utils import (parse_run_args, read_run_config, run_tool,
+                           user_errors)
 
 
 def parse_args() -> argparse.Namespace:
@@ -71,7 +72,8 @@ def main() -> None:
         ]
     drop_training(cfg)
     init_distributed(cfg)
-    check_datasets(cfg, ('test', ))
+    with user_errors():
+        check_datasets(cfg, ('test', ))
     Runner.from_cfg(cfg).test()
 
 
@@ -89,4 +91,4 @@ def _as_list(evaluator: dict | list) -> list:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

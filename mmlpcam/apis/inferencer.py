@@ -19,6 +19,7 @@ from mmlpcam.engine import init_trained_model, model_digest
 from mmlpcam.models import (CAMSegmentor, find_map_head, fold_batch_norm,
                             without_plans)
 from mmlpcam.structures import find_map_type
+from mmlpcam.utils import read_config
 from mmlpcam.utils.masks import write_index_mask
 from mmlpcam.utils.photos import write_picture
 from mmlpcam.visualization import draw_mask
@@ -95,7 +96,7 @@ class LPCAMInferencer(BaseInferencer):
                  device: str | None = None) -> None:
         init_default_scope('mmseg')
         if not isinstance(model, Config):
-            model = Config.fromfile(model)
+            model = read_config(model)
         super().__init__(
             model=model, weights=str(weights), device=device, scope='mmseg')
 
@@ -157,7 +158,8 @@ class LPCAMInferencer(BaseInferencer):
             ValueError: If names clash, or tags do not fit.
         """
         found, pictures = [], []
-        for prediction in self.stream(find_photos(inputs), tags, batch_size):
+        photos = find_photos(inputs, out_dir)
+        for prediction in self.stream(photos, tags, batch_size):
             if out_dir:
                 self.write(prediction, out_dir)
             if return_vis:

@@ -46,13 +46,17 @@ class PhotoInput(NamedTuple):
         return self.source
 
 
-def find_photos(inputs: InputsType) -> list[PhotoInput]:
+def find_photos(inputs: InputsType,
+                out_dir: str | os.PathLike = '') -> list[PhotoInput]:
     """List the photos of a folder, or name those of a list.
 
     Args:
         inputs (str | os.PathLike | np.ndarray | Sequence): A folder, of
             which all photos are taken, also in folders inside, in the order
             of their names; a photo, as path or pixels; or a list of photos.
+        out_dir (str | os.PathLike): Where results go. If it lies in the
+            folder, masks and pictures in it are no photos. Defaults to '':
+            nowhere.
 
     Returns:
         list[PhotoInput]: The photos. None of the files has been opened.
@@ -60,14 +64,17 @@ def find_photos(inputs: InputsType) -> list[PhotoInput]:
     Raises:
         FileNotFoundError: If a folder is missing.
         TypeError: If an input is none of the above.
-        ValueError: If there is no photo, or two have one name.
+        ValueError: If there is no photo, two have one name, or `out_dir` is
+            the folder of the photos itself.
     """
     if isinstance(inputs, str | os.PathLike) and not Path(inputs).is_file():
         folder = SegDatasetWrapper(
             PhotoFolderDataset(dict(img_path=str(inputs))), check_files=False)
         infos = map(folder.get_data_info, range(len(folder)))
+        results = _results_in(inputs, out_dir)
         return [
             PhotoInput(info['image_id'], info['img_path']) for info in infos
+            if not info['image_id'].startswith(results)
         ]
     sources = [inputs] if isinstance(inputs, str | os.PathLike
                                      | np.ndarray) else list(inputs)
@@ -97,3 +104,17 @@ def find_photos(inputs: InputsType) -> list[PhotoInput]:
                 'which their results are filed: leave one out, or rename it')
         found[photo.name] = photo
     return list(found.values())
+
+
+def _results_in(folder: str | os.PathLike,
+                out_dir: str | os.PathLike) -> tuple[str, ...]:
+    """Return what the names of earlier results in a folder begin with."""
+    if not str(out_dir):
+        return ()
+    below = Path(
+        os.path.relpath(os.path.realpath(out_dir),
+                        os.path.realpath(folder))).as_posix()
+    if below == '.':
+        raise ValueError(f'{folder} holds the photos: results need a folder '
+                         'of their own')
+    return f'{below}/masks/', f'{below}/pictures/'

@@ -180,6 +180,12 @@ class ShardLabeler:
             shard.rpartition('/')[2],
             backend_args=self.backend_args)
         if has_shard(out, self.backend_args):
+            if _is_older(out, shard):
+                print_log(
+                    f'{shard} has changed since {out} was written, which is '
+                    'kept: remove it to label the photos again',
+                    logger='current',
+                    level=logging.WARNING)
             return ShardCounts(present=1)
         counts: Counter[str] = Counter()
 
@@ -190,7 +196,9 @@ class ShardLabeler:
 
         try:
             write_shard(out, members(), self.backend_args)
-        except (FileNotFoundError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
+            if isinstance(error, OSError) and error.filename != shard:
+                raise  # of the labels
             print_log(
                 f'no labels of {shard}: {error}',
                 logger='current',
@@ -249,3 +257,11 @@ class ShardLabeler:
                                                    sample.where('png'))
         if self.save_maps:
             yield sample.key, 'npz', prediction.sample.scale_maps.encode()
+
+
+def _is_older(path: str, other: str) -> bool:
+    """Whether a local file was written before another one."""
+    try:
+        return os.path.getmtime(path) < os.path.getmtime(other)
+    except OSError:  # on no local disk
+        return False

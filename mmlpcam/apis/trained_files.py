@@ -42,7 +42,7 @@ def photo_pipeline(cfg: Config) -> Compose:
         Compose: Takes ``dict(img=pixels)``, (H, W, 3) uint8 BGR.
 
     Raises:
-        ValueError: If there is no ``test_pipeline``.
+        ValueError: If there is no ``test_pipeline``, or it cannot be built.
     """
     if 'test_pipeline' not in cfg:
         raise ValueError(f'{cfg.filename} has no `test_pipeline`, which says '
@@ -51,4 +51,7 @@ def photo_pipeline(cfg: Config) -> Compose:
         step for step in cfg.test_pipeline[1:]
         if step['type'] != 'LoadAnnotations'
     ]
-    return Compose([dict(type='LoadImageFromNDArray'), *rest])
+    try:
+        return Compose([dict(type='LoadImageFromNDArray'), *rest])
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f'{cfg.filename}: test_pipeline: {error}') from error

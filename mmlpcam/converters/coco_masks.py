@@ -19,6 +19,9 @@ from mmlpcam.utils.masks import read_index_mask, write_index_mask
 from mmlpcam.utils.names import check_inside
 from mmlpcam.utils.parallel import Track, parallel_map, write_missing
 
+# Sizes of an image that a polygon may reach out of it.
+_FAR = 10
+
 
 @dataclass(frozen=True)
 class COCOInstance:
@@ -167,10 +170,16 @@ def rasterize(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
         if tuple(rle['size']) != size:
             raise ValueError(f'its RLE is for (H, W) = {tuple(rle["size"])}, '
                              f'but the image is {size}')
-        if isinstance(rle['counts'], list):
-            if sum(rle['counts']) != size[0] * size[1]:
-                raise ValueError(f'its RLE counts {sum(rle["counts"])} pixels '
-                                 f'of {size[0] * size[1]}')
+        is_list = isinstance(rle['counts'], list)
+        # pycocotools leaves pixels that it has no run for as they happen to be
+        runs = rle['counts'] if is_list else _run_lengths(rle['counts'])
+        if not all(isinstance(run, int) and run >= 0 for run in runs):
+            raise ValueError('its RLE has run lengths that are no whole '
+                             'numbers of pixels')
+        if sum(runs) != size[0] * size[1]:
+            raise ValueError(f'its RLE counts {sum(runs)} pixels of '
+                             f'{size[0] * size[1]}')
+        if is_list:
             rle = coco.frPyObjects(rle, *size)
     elif isinstance(segmentation, list) and segmentation:
         if any(len(polygon) % 2 for polygon in segmentation):
@@ -180,11 +189,43 @@ def rasterize(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
         polygons = [polygon for polygon in segmentation if len(polygon) >= 6]
         if not polygons:
             return np.zeros(size, bool)
+        farthest = max(
+            np.abs(np.array(polygon, float)).max() for polygon in polygons)
+        # pycocotools walks along each edge, and crashes on very long ones
+        if not farthest <= _FAR * max(size):
+            raise ValueError(f'a polygon reaches {farthest:.0f}, far out of '
+                             f'the image of {size} (H, W)')
         rle = coco.merge(coco.frPyObjects(polygons, *size))
     else:
         raise ValueError(f'expected polygons or an RLE, but got '
                          f'{segmentation!r}: does the file hold boxes only?')
     return coco.decode(rle).astype(bool)
+
+
+def _run_lengths(counts: str | bytes) -> list[int]:
+    """Decode the compressed run lengths of COCO.
+
+    A character has five bits, the lowest first; its sixth says that more
+    follow. From the fourth on, a run is the difference to the one before the
+    last (``rleFrString`` of pycocotools).
+    """
+    text = counts.encode('ascii') if isinstance(counts, str) else counts
+    runs: list[int] = []
+    value = shift = 0
+    for code in (byte - ord('0') for byte in text):
+        if not 0 <= code < 64 or shift > 60:
+            raise ValueError('its compressed RLE is damaged')
+        value |= (code & 31) << shift
+        shift += 5
+        if code & 32:
+            continue
+        if code & 16:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value = shift = 0
+    if shift:
+        raise ValueError('its compressed RLE is cut')
+    return runs
 
 
 def import_pycocotools() -> ModuleType:

@@ -5,10 +5,10 @@ import importlib
 import inspect
 from typing import Any
 
-from mmengine.config import DictAction
 from mmseg.registry import TASK_UTILS
 
 from mmlpcam.datasets import ImageLabelSource
+from mmlpcam.utils import SettingsAction
 
 
 def label_source_parser(required: bool = False) -> argparse.ArgumentParser:
@@ -44,7 +44,7 @@ def label_source_parser(required: bool = False) -> argparse.ArgumentParser:
         '--source-options',
         nargs='+',
         default={},
-        action=DictAction,
+        action=SettingsAction,
         metavar='KEY=VALUE',
         help='its options, see below')
     return parser

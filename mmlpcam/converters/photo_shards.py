@@ -1,6 +1,8 @@
 """Folders of photos and labels to shards, and back."""
 import json
 import os
+import re
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -10,6 +12,8 @@ from typing import Any
 from mmengine.fileio import get_text, join_path
 
 from mmlpcam.datasets import read_shard, write_shard
+from mmlpcam.datasets.shards import MAX_MEMBER_SIZE, split_name
+from mmlpcam.evaluation import check_same_settings, read_manifest
 from mmlpcam.utils import atomic_path, reading, write_json
 from mmlpcam.utils.names import check_inside, listed
 from mmlpcam.utils.parallel import Track, parallel_map
@@ -38,8 +42,8 @@ def write_photo_shards(photos: Mapping[str, str],
         out_dir (str | os.PathLike): Gets ``<name>-000000.tar`` and so on.
         name (str): How they begin. Defaults to 'photos'.
         per_shard (int): Photos in each, fewer in the last. Defaults to 1000.
-        overwrite (bool): Whether to remove shards of this name that are
-            there. Defaults to False.
+        overwrite (bool): Whether to replace shards of this name that are
+            there, once the new ones are whole. Defaults to False.
         nproc (int): Number of processes. Defaults to 1.
         track (Callable, optional): See
             :func:`~mmlpcam.utils.parallel.parallel_map`.
@@ -50,32 +54,48 @@ def write_photo_shards(photos: Mapping[str, str],
     Raises:
         FileExistsError: If there are shards of this name.
         OSError: If a file cannot be opened or written.
-        ValueError: If `per_shard` is not positive, an id has a dot in its
-            last part, or a photo is none.
+        ValueError: If `per_shard` is not positive, a name would not come back
+            from a shard, or a photo is none or too large.
         RuntimeError: If a process died.
     """
     if per_shard < 1:
         raise ValueError(f'per_shard must be at least 1, but is {per_shard}')
-    dotted = [key for key in photos if '.' in key.rpartition('/')[2]]
-    if dotted:
+    lost = [
+        key for key, path in photos.items()
+        if split_name(_member_name(key, path))[0] != key
+    ]
+    if lost:
         raise ValueError(
-            f'{len(dotted)} of {len(photos)} photos have a dot in their '
-            f'names: {listed(dotted)}. In a shard, what follows the first '
-            'dot is the suffix: rename them')
-    there = sorted(Path(out_dir).glob(f'{name}-*.tar'))
+            f'{len(lost)} of {len(photos)} photos have "__" at both ends or a '
+            f'dot in their names: {listed(lost)}. In a shard, the former is '
+            'left out, and what follows the first dot is the suffix: rename '
+            'them')
+    check_inside(out_dir, name)
+    out_dir, name = (Path(out_dir) / name).parent, Path(name).name
+    # shards of photos-val are not those of photos
+    there = [
+        path for path in sorted(out_dir.glob('*.tar'))
+        if re.fullmatch(re.escape(name) + r'-\d{6,}\.tar', path.name)
+    ]
     if there and not overwrite:
         raise FileExistsError(
             f'{out_dir} holds {len(there)} shards, such as {there[0].name}: '
             'choose another folder or name, or replace them with --overwrite')
-    for path in there:
-        path.unlink()
+    out_dir.mkdir(parents=True, exist_ok=True)
     todo = iter(photos.items())
-    tasks = []
-    while batch := dict(islice(todo, per_shard)):
-        path = Path(out_dir) / f'{name}-{len(tasks):06d}.tar'
-        tasks.append((path, batch, tags and {key: tags[key] for key in batch}))
-    parallel_map(_write_photos, tasks, nproc=nproc, track=track)
-    return [path for path, *_ in tasks]
+    # one bad photo, or a full disk, must not cost the shards that are there
+    with tempfile.TemporaryDirectory(prefix='.tmp-', dir=out_dir) as folder:
+        tasks = []
+        while batch := dict(islice(todo, per_shard)):
+            path = Path(folder) / f'{name}-{len(tasks):06d}.tar'
+            tasks.append((path, batch, tags and {
+                key: tags[key]
+                for key in batch
+            }))
+        parallel_map(_write_photos, tasks, nproc=nproc, track=track)
+        for path in there:
+            path.unlink()
+        return [path.rename(out_dir / path.name) for path, *_ in tasks]
 
 
 def _write_photos(task: tuple[Path, dict, dict | None]) -> None:
@@ -83,11 +103,19 @@ def _write_photos(task: tuple[Path, dict, dict | None]) -> None:
     write_shard(str(path), _photo_members(photos, tags))
 
 
+def _member_name(key: str, path: str) -> str:
+    return key + Path(path).suffix.lower()
+
+
 def _photo_members(photos: dict[str, str],
                    tags: dict | None) -> Iterator[tuple[str, bytes]]:
     for key, path in photos.items():
         photo_size(path)  # refuses what is no photo
-        yield key + Path(path).suffix.lower(), Path(path).read_bytes()
+        content = Path(path).read_bytes()
+        if len(content) > MAX_MEMBER_SIZE:
+            raise ValueError(f'{path} has {len(content)} bytes, but a photo '
+                             f'in a shard at most {MAX_MEMBER_SIZE}')
+        yield _member_name(key, path), content
         if tags is not None:
             yield f'{key}.json', json.dumps(tags[key]).encode()
 
@@ -120,6 +148,7 @@ def unpack_labels(shards: Sequence[str],
         FileExistsError: If another label of the same name is there.
         OSError: If a shard or the manifest is missing, or a file cannot be
             written.
+        RuntimeError: If the folder holds labels of other settings.
         ValueError: If a shard or the manifest is damaged.
     """
     manifest = join_path(
@@ -128,6 +157,10 @@ def unpack_labels(shards: Sequence[str],
         settings = json.loads(get_text(manifest, backend_args=backend_args))
         settings = dict(settings['settings'])
         classes = list(settings['classes'])
+    written = Path(out_dir) / 'manifest.json'
+    if written.exists():  # of other shards of the same labels
+        check_same_settings(out_dir,
+                            read_manifest(written)['settings'], settings)
     track = track or (lambda results: results[0])
     counts: Counter[str] = Counter()
     for shard in track((shards, len(shards))):
@@ -139,13 +172,14 @@ def unpack_labels(shards: Sequence[str],
                     path = check_inside(
                         Path(out_dir) / folder, f'{sample.key}.{suffix}')
                     _write_once(path, content, sample.where(suffix))
+    masks = Path(out_dir) / 'masks'
     write_json(
-        Path(out_dir) / 'manifest.json',
+        written,
         dict(
             complete=True,
             settings=settings,
             classes=classes,
-            num_masks=counts['png']))
+            num_masks=sum(1 for _ in masks.rglob('*.png'))))
     return counts
 
 

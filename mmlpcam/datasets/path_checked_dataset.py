@@ -29,13 +29,17 @@ class PathCheckedDataset(BaseSegDataset):
 
         Raises:
             FileNotFoundError: If the list or a folder is missing.
-            ValueError: If a name of the list leads out of the image folder.
+            ValueError: If a name of the list leads out of the image folder,
+                or the list begins with a byte order mark.
         """
         self.check_paths()
         if self.ann_file and not self.backend_args:
             folder = self.data_prefix.get('img_path') or '.'
             with reading(self.ann_file, 'list of images in UTF-8'):
                 names = list_from_file(self.ann_file)
+            if names and names[0].startswith('\ufeff'):
+                raise ValueError(f'{self.ann_file} begins with a byte order '
+                                 'mark: save it as UTF-8 without one')
             for name in names:
                 if name.strip():
                     check_inside(folder, name.strip(), self.ann_file)

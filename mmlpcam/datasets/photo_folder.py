@@ -124,7 +124,9 @@ class PhotoFolderDataset(PathCheckedDataset):
         """Return the ids of ``ann_file``."""
         with reading(self.ann_file, 'list of images in UTF-8'):
             lines = list_from_file(
-                self.ann_file, backend_args=self.backend_args)
+                self.ann_file,
+                encoding='utf-8-sig',  # Windows puts a mark before it
+                backend_args=self.backend_args)
         lines = [line for line in lines if line.strip()]
         ids = {to_nfc(image_id): image_id for image_id in photos}
         image_ids = [

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from mmengine.dataset import InfiniteSampler
 from mmseg.registry import DATA_SAMPLERS
 from torch.utils.data import Dataset, Sampler, Subset
 
@@ -29,6 +30,7 @@ class SameSizeBatchSampler(Sampler[list[int]]):
         batch_size (int): Most photos of a batch.
 
     Raises:
+        TypeError: If the sampler never ends.
         ValueError: If `batch_size` is below 1.
     """
 
@@ -36,6 +38,10 @@ class SameSizeBatchSampler(Sampler[list[int]]):
         if batch_size < 1:
             raise ValueError(f'`batch_size` must be at least 1, but is '
                              f'{batch_size}')
+        if isinstance(sampler, InfiniteSampler):
+            raise TypeError('SameSizeBatchSampler needs all photos of an '
+                            'epoch, but InfiniteSampler never ends: set '
+                            "sampler=dict(type='DefaultSampler')")
         self.sampler = sampler
         self.batch_size = batch_size
         self._sizes: np.ndarray | None = None

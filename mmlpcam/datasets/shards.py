@@ -128,7 +128,8 @@ def shard_names(pattern: str,
     """
     if pattern.endswith('.txt'):
         with reading(pattern, 'list of shards in UTF-8'):
-            lines = list_from_file(pattern, backend_args=backend_args)
+            lines = list_from_file(
+                pattern, encoding='utf-8-sig', backend_args=backend_args)
     else:
         lines = [pattern]
     names = [
@@ -219,6 +220,22 @@ def read_shard(
             yield current
 
 
+def split_name(name: str) -> tuple[str, str]:
+    """Return what a member is called.
+
+    Args:
+        name (str): Its path in the shard.
+
+    Returns:
+        tuple[str, str]: Key, and suffix in lower case; both are empty where
+        :func:`read_shard` leaves it out.
+    """
+    match = _NAME.fullmatch(name)
+    if match is None or re.search('__[^/]*__(/|$)', name):
+        return '', ''
+    return match[1], match[2].lower()
+
+
 def _members(file: BinaryIO,
              suffixes: Collection[str]) -> Iterator[tuple[str, str, bytes]]:
     """Yield key, suffix and content of the members of a tar file."""
@@ -232,10 +249,7 @@ def _members(file: BinaryIO,
                                  'sparse: expected plain files')
             name = member.name.removeprefix('./')
             check_inside('the shard', name)
-            match = _NAME.fullmatch(name)
-            if match is None or re.search('__[^/]*__(/|$)', name):
-                continue
-            key, suffix = match[1], match[2].lower()
+            key, suffix = split_name(name)
             if suffix not in suffixes:
                 continue
             if member.size > MAX_MEMBER_SIZE:

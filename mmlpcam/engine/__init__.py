@@ -1,8 +1,8 @@
 """Runs: importing this package registers runners, loops and hooks."""
 from .bank_report import ClusterTable, read_clusters
 from .bank_variants import BankVariant, variant_maps
-from .checkpoints import (check_weights, init_trained_model, last_checkpoint,
-                          load_weights)
+from .checkpoints import (check_device, check_weights, init_trained_model,
+                          last_checkpoint, load_weights)
 from .confidence_sampler import ConfidenceSampler
 from .console import QuietRunner, quiet_console
 from .dataset_checks import build_scored_dataset, check_datasets
@@ -27,8 +27,9 @@ __all__ = [
     'ImageLabelLoop', 'IterSeedHook', 'LabelRefresher', 'NewSizesHook',
     'PrototypeBankHook', 'PrototypeBuilder', 'PseudoLabelLoop', 'QuietRunner',
     'Run', 'Stage', 'StagedRunner', 'build_scored_dataset', 'cache_features',
-    'check_datasets', 'check_weights', 'draw_images', 'drop_training',
-    'has_amp', 'init_amp', 'init_distributed', 'init_trained_model',
-    'last_checkpoint', 'load_weights', 'model_digest', 'preflight',
-    'quiet_console', 'read_clusters', 'run_lock', 'use_amp', 'variant_maps'
+    'check_datasets', 'check_device', 'check_weights', 'draw_images',
+    'drop_training', 'has_amp', 'init_amp', 'init_distributed',
+    'init_trained_model', 'last_checkpoint', 'load_weights', 'model_digest',
+    'preflight', 'quiet_console', 'read_clusters', 'run_lock', 'use_amp',
+    'variant_maps'
 ]

@@ -147,13 +147,35 @@ def init_trained_model(cfg: Config, path: str | os.PathLike,
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not whole, not safe, or of another model.
+        ValueError: If it is not whole, not safe, or of another model; if the
+            config is wrong, or there is no such device.
     """
-    model = init_model(cfg, None, device)
+    check_device(device)
+    try:
+        model = init_model(cfg, None, device)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f'{cfg.filename}: model: {error}') from error
     meta = load_weights(model, path).get('meta') or {}
     if 'dataset_meta' in meta:
         model.dataset_meta = meta['dataset_meta']
     return revert_sync_batchnorm(model)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not there.
+
+    Args:
+        device (str): Such as 'cpu' or 'cuda:0'.
+
+    Raises:
+        ValueError: If PyTorch cannot use it.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError) as error:
+        text = str(error).partition('\n')[0]
+        raise ValueError(f'expected a device that is there, such as cpu, but '
+                         f'got {device!r}: {text}') from error
 
 
 def check_weights(model: nn.Module,

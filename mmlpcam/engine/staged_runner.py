@@ -10,7 +10,7 @@ from mmengine.logging import MMLogger, print_log
 from mmseg.registry import RUNNERS
 from torch import nn
 
-from mmlpcam.utils import check_writable, user_errors
+from mmlpcam.utils import check_writable, read_config, user_errors
 from .console import quiet_console
 from .contents import ContentReader
 from .distributed import init_distributed
@@ -158,7 +158,7 @@ class StagedRunner:
                 raise ValueError(
                     f'stage name {name!r} holds a slash or is taken '
                     f'({_FINAL_STAGE!r} is the main config itself)')
-            cfg = Config.fromfile(
+            cfg = read_config(
                 main.get('stage_configs', {}).get(entry['config'],
                                                   entry['config']))
             cfg.merge_from_dict({

@@ -1,6 +1,7 @@
 """Refinement of stored maps by the colours of the photo (PAR)."""
 from collections.abc import Sequence
 
+import torch
 from mmseg.registry import MODELS
 from mmseg.utils import SampleList
 from torch import Tensor
@@ -35,6 +36,15 @@ class PixelAdaptiveRefiner(MapRefiner[Sequence[Tensor]], TrainingFree):
         position_scale=0.3,
         position_weight=0.01)
 
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        # settings are checked before the first photo
+        pixel_adaptive_refine(
+            torch.zeros(0, 1, 1), torch.zeros(3, 1, 1), **self._settings())
+
+    def _settings(self) -> dict:
+        return {k: v for k, v in self.test_cfg.items() if k != 'bg_thr'}
+
     def refine(self, images: Sequence[Tensor], maps: Sequence[ActivationMaps],
                data_samples: SampleList) -> list[ActivationMaps]:
         """Refine the maps of a batch.
@@ -47,11 +57,10 @@ class PixelAdaptiveRefiner(MapRefiner[Sequence[Tensor]], TrainingFree):
         Returns:
             list[ActivationMaps]: N maps at the size of the image.
         """
-        settings = {k: v for k, v in self.test_cfg.items() if k != 'bg_thr'}
         return [
             self.refined(
                 each,
                 pixel_adaptive_refine(each.full().to(image.device), image,
-                                      **settings))
+                                      **self._settings()))
             for image, each in zip(images, maps)
         ]

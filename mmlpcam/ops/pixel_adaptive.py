@@ -50,8 +50,21 @@ def pixel_adaptive_refine(maps: Tensor,
         Tensor: Refined maps (n, H, W), float32, on the device of the maps.
 
     Raises:
-        ValueError: If maps and image are of different sizes.
+        ValueError: If maps and image are of different sizes, or a setting
+            is out of its range.
     """
+    if not dilations or not all(
+            isinstance(each, int) and each > 0 for each in dilations):
+        raise ValueError('expected dilations of whole pixels above 0, but got '
+                         f'{dilations}')
+    # written so that NaN fails
+    if not (num_iters >= 0 and position_weight >= 0 and color_scale > 0
+            and position_scale > 0):
+        raise ValueError(
+            'expected num_iters and position_weight of at least 0, '
+            'color_scale and position_scale above 0, but got '
+            f'{num_iters}, {position_weight}, {color_scale} and '
+            f'{position_scale}')
     if maps.shape[-2:] != image.shape[-2:]:
         raise ValueError(f'maps {tuple(maps.shape)} and image '
                          f'{tuple(image.shape)} are of different sizes')

@@ -180,3 +180,45 @@ def test_names_of_photos(tmp_path):
     bad, = find_photos(np.zeros((4, 4)))
     with pytest.raises(ValueError, match=re.escape('float64 of shape (4, 4)')):
         bad.read()
+
+
+def test_results_are_no_photos_of_the_next_run(segmentor, tmp_path):
+    """Also where they lie in the folder of the photos."""
+    for name in ('a', 'masks/b', 'run/c'):
+        path = tmp_path / f'photos/{name}.jpg'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new('RGB', (20, 10)).save(path)
+    out = tmp_path / 'photos/run'
+    for _ in range(2):
+        results = segmentor(tmp_path / 'photos', out_dir=out)
+        assert len(results['predictions']) == 3
+    assert len([*out.rglob('*.png')]) == 3
+    with pytest.raises(ValueError, match='a folder of their own'):
+        segmentor(tmp_path / 'photos', out_dir=tmp_path / 'photos/run/..')
+
+
+@pytest.mark.parametrize('device', ['nonsense', 'cuda:99'])
+def test_device_that_is_not_there(segmentor, tmp_path, device):
+    with pytest.raises(ValueError, match=f"but got '{device}': "):
+        LPCAMInferencer(segmentor.cfg, tmp_path / 'seg.pth', device)
+
+
+@pytest.mark.parametrize('options, expected', [
+    ({
+        'test_pipeline.1.type': 'Resizee'
+    }, 'test_pipeline: .*Resizee'),
+    ({
+        'test_pipeline.1.sale': 3
+    }, 'test_pipeline: .*sale'),
+    ({
+        'model.decode_head.typ': 3
+    }, 'model: .*typ'),
+    ({
+        'model.backbone.type': 'ResNext'
+    }, 'model: .*ResNext'),
+])
+def test_typing_error_in_a_config(segmentor, tmp_path, options, expected):
+    cfg = segmentor.cfg.copy()
+    cfg.merge_from_dict(options)
+    with pytest.raises(ValueError, match=expected):
+        LPCAMInferencer(cfg, tmp_path / 'seg.pth', 'cpu')

@@ -1,7 +1,9 @@
 """Shards of photos in, shards of labels out."""
 import json
+import os
 import shutil
 import tarfile
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config
@@ -28,9 +30,13 @@ class Job:
         }
         self.shards = [str(path) for path in self.write('photos')]
 
-    def write(self, name, **kwargs):
+    def write(self, folder, **kwargs):
         return write_photo_shards(
-            self.photos, self.tags, self.folder / name, per_shard=2, **kwargs)
+            self.photos,
+            self.tags,
+            self.folder / folder,
+            per_shard=2,
+            **kwargs)
 
     def inferencer(self, seed=0, **test_cfg):
         model = self.tiny.build(seed=seed, with_bank=True)
@@ -175,7 +181,56 @@ def test_shards_that_are_there_are_not_replaced(job):
     assert after.keys() == before.keys()
     assert [name for name in after
             if after[name] != before[name]] == ['photos-000002.tar']
-    job.photos['a/v1.5'] = ''
-    with pytest.raises(ValueError, match=r"dot in their names: 'a/v1\.5'"):
+    for name in ('a/v1.5', '__meta__/a'):  # which would not be read
+        with pytest.raises(ValueError, match=f"in their names: '{name}'"):
+            write_photo_shards({name: 'a.jpg'}, None, job.folder / 'photos')
+    spoil_photo(job)
+    with pytest.raises(ValueError, match='bad.jpg is no valid photo'):
         job.write('photos', overwrite=True)
     assert job.content('photos') == after
+
+
+def spoil_photo(job):
+    path = job.folder / 'bad.jpg'
+    path.write_bytes(b'no photo')
+    job.photos['bad'], job.tags['bad'] = str(path), []
+
+
+def test_shards_of_another_name_stay(job):
+    """Those of "photos-val" begin like those of "photos"."""
+    job.write('photos', name='photos-val')
+    job.write('photos', overwrite=True)
+    assert len(job.content('photos')) == 6
+    job.write('photos', name='val/photos')
+    assert len([*(job.folder / 'photos/val').iterdir()]) == 3
+    with pytest.raises(ValueError, match='no name inside of'):
+        job.write('photos', name='../photos')
+
+
+def test_photos_changed_after_their_labels(job, capsys):
+    job.label()
+    os.utime(job.shards[1], ns=(2**62, 2**62))
+    assert job.label().present == 3
+    found = capsys.readouterr()
+    assert (found.out + found.err).count('has changed since') == 1
+    assert f'{job.shards[1]} has changed since' in found.out + found.err
+
+
+def test_a_shard_that_cannot_be_opened_ends_nothing(job):
+    path = Path(job.shards[1])
+    path.unlink()
+    path.mkdir()
+    found = job.label()
+    assert (found.written, [*found.failed]) == (2, [str(path)])
+
+
+def test_labels_of_two_models_do_not_mix(job):
+    """Also if they are of different photos."""
+    job.label()
+    job.label('other', job.inferencer(seed=1))
+    out = job.folder / 'unpacked'
+    unpack_labels([str(job.folder / 'out/photos-000000.tar')], out)
+    with pytest.raises(RuntimeError, match='other settings'):
+        unpack_labels([str(job.folder / 'other/photos-000001.tar')], out)
+    unpack_labels([str(job.folder / 'out/photos-000001.tar')], out)
+    assert json.loads((out / 'manifest.json').read_text())['num_masks'] == 4

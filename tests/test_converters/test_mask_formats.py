@@ -1,6 +1,7 @@
 """Masks out to annotation tools, and back."""
 import io
 import json
+import re
 import runpy
 import sys
 import zipfile
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmlpcam.converters.coco_masks import rasterize
 from mmlpcam.converters.mask_formats import (MASK_FORMATS, LabelStudioMasks,
                                              NamedMask, decode_brush,
                                              encode_brush)
@@ -170,10 +172,9 @@ def test_coco_polygons_come_back(tmp_path):
                 annotations=[
                     dict(image_id=7, category_id=5, segmentation=[square])
                 ])))
-    (_,
-     mask), = MASK_FORMATS['coco-rle'](CLASSES,
-                                       PALETTE).read(path,
-                                                     dict.fromkeys(['a'], ''))
+    Image.new('RGB', (5, 4)).save(tmp_path / 'a.jpg')
+    masks = MASK_FORMATS['coco-rle'](CLASSES, PALETTE)
+    (_, mask), = masks.read(path, dict(a=str(tmp_path / 'a.jpg')))
     assert mask.tolist() == [[0] * 5, [0, 2, 2, 0, 0], [0, 2, 2, 0, 0],
                              [0] * 5]
 
@@ -204,11 +205,12 @@ def test_layout_of_cvat(project, run, tmp_path):
     (unpacked / 'labelmap.txt').write_text('background:0,0,0::\n'
                                            'dog:200,10,10::\ncat:10,10,200::')
     masks = MASK_FORMATS['cvat'](CLASSES, PALETTE)
-    found = dict(masks.read(unpacked, dict.fromkeys(['one'], '')))
+    photos = dict(one=str(tmp_path / 'photos/one.jpg'))
+    found = dict(masks.read(unpacked, photos))
     assert np.array_equal(found['one'], np.array([0, 2, 1])[project['one']])
     (unpacked / 'labelmap.txt').write_text('background:0,0,0::\n')
     with pytest.raises(ValueError, match='#0a0ac8 is not in labelmap.txt'):
-        dict(masks.read(unpacked, dict.fromkeys(['one'], '')))
+        dict(masks.read(unpacked, photos))
 
 
 def test_cvat_as_datumaro_reads_it(project, run, tmp_path):
@@ -282,3 +284,85 @@ def test_another_file(project, run, tmp_path, capsys, name, content):
     assert run('import_masks', 'bad', 'photos', 'back', '--format', name) == 1
     assert 'error: bad' in capsys.readouterr().err
     assert not [*tmp_path.glob('back*'), *tmp_path.glob('.tmp-*')]
+
+
+BROKEN_SEGMENTATIONS = {
+    'counts 1 pixels of 20': dict(size=[4, 5], counts='1'),
+    'counts 0 pixels of 20': dict(size=[4, 5], counts=''),
+    'cut': dict(size=[4, 5], counts='P'),
+    'no whole': dict(size=[4, 5], counts=[10.5, 9.5]),
+    'no whole numbers': dict(size=[4, 5], counts=[-5, 25]),
+    'reaches 1000000000': [[0, 0, 1e9, 0, 1e9, 1e9]],
+    'reaches inf': [[0, 0, 1e999, 0, 3, 3]],
+}
+
+
+@pytest.mark.parametrize('expected', BROKEN_SEGMENTATIONS)
+def test_broken_segmentation(expected):
+    """pycocotools takes memory as it is for these, or crashes."""
+    pytest.importorskip('pycocotools')
+    with pytest.raises(ValueError, match=expected):
+        rasterize(BROKEN_SEGMENTATIONS[expected], (4, 5))
+
+
+def test_compressed_runs_are_those_of_pycocotools():
+    coco = pytest.importorskip('pycocotools.mask')
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        region = rng.random((300, 200)) < rng.random()**4
+        region[:, 50:150] ^= bool(seed % 2)
+        rle = coco.encode(np.asfortranarray(region, np.uint8))
+        rle['counts'] = rle['counts'].decode()
+        assert np.array_equal(rasterize(rle, region.shape), region)
+
+
+def other_id(content):
+    content['annotations'][0]['category_id'] = 9
+
+
+def same_id(content):
+    content['images'][1]['id'] = content['images'][0]['id']
+
+
+def huge(content):
+    content['images'][0].update(height=10**6, width=10**6)
+
+
+@pytest.mark.parametrize('change, expected', [
+    (other_id, 'category_id 9 of annotation 1'),
+    (same_id, 'two of its images have one id'),
+    (huge, r'\(1000000, 1000000\) \(H, W\)'),
+])
+def test_coco_file_that_does_not_fit(project, run, tmp_path, capsys, change,
+                                     expected):
+    pytest.importorskip('pycocotools')
+    assert not run('export_masks', 'masks', 'photos', 'a.json', '--format',
+                   'coco-rle')
+    content = json.loads((tmp_path / 'a.json').read_bytes())
+    change(content)
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    assert run('import_masks', 'a.json', 'photos', 'back', '--format',
+               'coco-rle') == 1
+    assert re.search(f'error: a.json.*{expected}', capsys.readouterr().err)
+
+
+def test_zip_bomb(project, run, tmp_path, capsys, monkeypatch):
+    """What an archive would unpack to is known before."""
+    monkeypatch.setattr('mmlpcam.converters.mask_formats.cvat.MAX_MEMBER_SIZE',
+                        1000)
+    with zipfile.ZipFile('a.zip', 'w', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr('labelmap.txt', '# ' + ' ' * 10**5)
+    assert run('import_masks', 'a.zip', 'photos', 'back', '--format',
+               'cvat') == 1
+    assert 'labelmap.txt says that it has 100002 bytes' in (
+        capsys.readouterr().err)
+
+
+def test_list_with_byte_order_mark(project, run, tmp_path):
+    """Notepad writes one, and ends lines with two characters."""
+    (tmp_path / 'ids.txt').write_bytes(b'\xef\xbb\xbfone\r\nempty\r\n')
+    assert not run('export_masks', 'masks', 'photos', 'a.zip', '--format',
+                   'cvat', '--ids', 'ids.txt')
+    with zipfile.ZipFile('a.zip') as archive:
+        assert archive.read('ImageSets/Segmentation/default.txt') == (
+            b'one\nempty\n')

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from mmengine.dataset import DefaultSampler
+from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from PIL import Image
@@ -100,3 +100,9 @@ def test_photos_are_counted_once_an_epoch(photos, monkeypatch):
 def test_a_size_below_one_is_refused(photos):
     with pytest.raises(ValueError, match='at least 1'):
         SameSizeBatchSampler(DefaultSampler(photos), 0)
+
+
+def test_endless_sampler_is_refused():
+    """It would be waited for without end."""
+    with pytest.raises(TypeError, match='InfiniteSampler never ends'):
+        SameSizeBatchSampler(InfiniteSampler([0, 1]), 2)

@@ -188,3 +188,9 @@ def test_names_of_shards(tmp_path):
         file.write_text(line)
         with pytest.raises(ValueError, match=message):
             shard_names(str(file))
+
+
+def test_list_with_byte_order_mark(tmp_path):
+    file = tmp_path / 'list.txt'
+    file.write_bytes(b'\xef\xbb\xbfa.tar\r\nb.tar\r\n')
+    assert shard_names(str(file)) == ['a.tar', 'b.tar']

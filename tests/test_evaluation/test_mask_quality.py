@@ -167,3 +167,17 @@ def test_threshold_of_the_image():
     threshold, = otsu_thresholds(maps.amax(0))
     assert torch.equal(
         class_confidence(maps, 'otsu'), class_confidence(maps, threshold))
+
+
+def test_ranking_of_what_does_not_fit(labels, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        run(monkeypatch, labels, '--worst', 0)
+    assert '--worst must be at least 1, but is 0' in capsys.readouterr().err
+    assert run(monkeypatch, labels, '--masks', labels.parent / 'gone') == 1
+    assert 'gone holds no mask of any' in capsys.readouterr().err
+    manifest = json.loads((labels / 'manifest.json').read_text())
+    manifest['classes'] = ['background']
+    (labels / 'manifest.json').write_text(json.dumps(manifest))
+    assert run(monkeypatch, labels) == 1
+    assert 'manifest.json names 0: they are not' in capsys.readouterr().err
+    assert not (labels / 'ranking.csv').exists()

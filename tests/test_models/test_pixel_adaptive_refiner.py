@@ -47,3 +47,18 @@ def test_an_unknown_setting(mmseg_scope):
                 type='PixelAdaptiveRefiner',
                 map_dir='maps',
                 test_cfg=dict(num_steps=3)))
+
+
+@pytest.mark.parametrize('setting', [
+    dict(color_scale=0.),
+    dict(position_scale=-1.),
+    dict(position_weight=float('nan')),
+    dict(num_iters=-1),
+    dict(dilations=()),
+    dict(dilations=(0, 1)),
+    dict(dilations=(1.5, ))
+])
+def test_settings_out_of_range(setting, mmseg_scope):
+    """A scale of 0 makes all scores NaN, and masks empty."""
+    with pytest.raises(ValueError, match=f'expected .*{next(iter(setting))}'):
+        MODELS.build(dict(type='PixelAdaptiveRefiner', test_cfg=setting))

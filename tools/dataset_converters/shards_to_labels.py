@@ -7,10 +7,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 from mmlpcam.converters.photo_shards import unpack_labels
 from mmlpcam.datasets import shard_names
+from mmlpcam.utils import SettingsAction
 from mmlpcam.utils.parallel import track_on_terminal
 
 
@@ -28,7 +27,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--backend-args',
         nargs='+',
-        action=DictAction,
+        action=SettingsAction,
         help="file backend of the shards, as in MMEngine's backend_args")
     return parser.parse_args()
 
@@ -42,7 +41,7 @@ def main() -> int:
             args.out_dir,
             backend_args=args.backend_args,
             track=track_on_terminal)
-    except (OSError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
     print(f'{counts["png"]} masks and {counts["npz"]} maps written to '

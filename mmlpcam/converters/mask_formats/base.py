@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mmlpcam.utils.names import listed
+from mmlpcam.utils.photos import photo_size
 
 
 class NamedMask(NamedTuple):
@@ -41,6 +42,24 @@ class NamedMask(NamedTuple):
                 f'but classes are 0 to {num_classes - 1}: give the classes of '
                 'these masks; ignored pixels (255) cannot be exported')
         return [value for value in values if value]
+
+
+def check_size(size: tuple[int, int], photo: str, where: str) -> None:
+    """Refuse a mask of another size than its photo, before it is drawn.
+
+    Args:
+        size (tuple[int, int]): (H, W) of the mask.
+        photo (str): Path of the photo.
+        where (str): File and place, for the error.
+
+    Raises:
+        OSError: If the photo cannot be opened.
+        ValueError: If it has another size.
+    """
+    expected = photo_size(photo)[::-1]
+    if size != expected:
+        raise ValueError(f'{where}: a mask of {photo} is {size} (H, W), but '
+                         f'the photo is {expected}')
 
 
 class MaskFormat(ABC):
@@ -82,11 +101,13 @@ class MaskFormat(ABC):
                 others are left out.
 
         Yields:
-            tuple[str, np.ndarray]: Image id, and mask (H, W) uint8.
+            tuple[str, np.ndarray]: Image id, and mask (H, W) uint8 of the
+            size of the photo.
 
         Raises:
             OSError: If the file cannot be opened.
-            ValueError: If it is of another format, or names other classes.
+            ValueError: If it is of another format, or names other classes;
+                or a mask has another size than its photo.
         """
 
     def value_of(self, name: str, where: str) -> int:

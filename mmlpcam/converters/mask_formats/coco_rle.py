@@ -8,7 +8,7 @@ import numpy as np
 from mmlpcam.datasets import ImageFinder, read_label_json
 from mmlpcam.utils import reading, write_bytes
 from ..coco_masks import import_pycocotools, rasterize
-from .base import MaskFormat, NamedMask
+from .base import MaskFormat, NamedMask, check_size
 
 
 class COCORLEMasks(MaskFormat):
@@ -63,18 +63,28 @@ class COCORLEMasks(MaskFormat):
         data = read_label_json(path)
         finder = ImageFinder(images)
         with reading(path, 'COCO instances file'):
+            for key in ('categories', 'images'):
+                if len({item['id'] for item in data[key]}) < len(data[key]):
+                    raise ValueError(f'two of its {key} have one id')
             values = {
                 item['id']: self.value_of(item['name'], f'{path}, categories')
                 for item in data['categories']
             }
             regions: dict = {item['id']: [] for item in data['images']}
             for item in data['annotations']:
+                for key, known in (('image_id', regions), ('category_id',
+                                                           values)):
+                    if item[key] not in known:
+                        raise ValueError(
+                            f'the {key} {item[key]!r} of annotation '
+                            f'{item.get("id")!r} is not listed')
                 regions[item['image_id']].append(item)
             for item in data['images']:
                 image_id = finder.find(item['file_name'], str(path))
                 if image_id is None:
                     continue
                 size = (item['height'], item['width'])
+                check_size(size, images[image_id], str(path))
                 mask = np.zeros(size, np.uint8)
                 for region in regions[item['id']]:
                     mask[rasterize(region['segmentation'],

@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image
 
 from mmlpcam.datasets import ImageFinder
+from mmlpcam.datasets.shards import MAX_MEMBER_SIZE
 from mmlpcam.utils import atomic_path, reading
 from mmlpcam.utils.masks import voc_colormap
-from .base import MaskFormat, NamedMask
+from .base import MaskFormat, NamedMask, check_size
 
 _CLASSES, _OBJECTS = 'SegmentationClass', 'SegmentationObject'
 _LABELS = 'labelmap.txt'
@@ -83,6 +84,7 @@ class CVATMasks(MaskFormat):
             where = f'{path}, {name}'
             with reading(where, 'PNG of colours'):
                 with Image.open(io.BytesIO(load())) as image:
+                    check_size(image.size[::-1], images[image_id], where)
                     pixels = np.asarray(image.convert('RGB'))
                 yield image_id, self._mask(pixels, names, where)
 
@@ -135,4 +137,14 @@ def _files(path: Path) -> dict[str, Callable[[], bytes]]:
             for file in sorted(path.rglob('*')) if file.is_file()
         }
     archive = zipfile.ZipFile(path)
-    return {name: partial(archive.read, name) for name in archive.namelist()}
+    return {
+        info.filename: partial(_extract, archive, info)
+        for info in archive.infolist()
+    }
+
+
+def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    if info.file_size > MAX_MEMBER_SIZE:  # zeros pack a thousandfold
+        raise ValueError(f'{info.filename} says that it has {info.file_size} '
+                         f'bytes: expected at most {MAX_MEMBER_SIZE}')
+    return archive.read(info)
