@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
@@ -27,7 +27,7 @@ from mmlpcam.engine import (BankVariant, FeatureCache, build_scored_dataset,
                             cache_features, load_weights, variant_maps)
 from mmlpcam.evaluation import ThresholdSweep, sweep_thresholds, threshold_grid
 from mmlpcam.models import find_prototype_head
-from mmlpcam.utils import write_json
+from mmlpcam.utils import add_cfg_options, read_config, write_json
 from mmlpcam.utils.parallel import track_on_terminal
 
 SHOWN = ('mIoU', 'FP', 'FN')
@@ -61,11 +61,7 @@ def parse_args() -> argparse.Namespace:
         '--device',
         default=get_device(),
         help='where the network runs, such as cuda:0 or cpu')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings of the config to override, as key=value')
+    add_cfg_options(parser, 'settings of the config to override, as key=value')
     return parser.parse_args()
 
 
@@ -145,9 +141,7 @@ def main() -> int:
     args = parse_args()
     sweeps = {}
     try:
-        cfg = Config.fromfile(args.config)
-        if args.cfg_options is not None:
-            cfg.merge_from_dict(args.cfg_options)
+        cfg = read_config(args)
         init_default_scope(cfg.get('default_scope', 'mmseg'))
         hook = find_hook(cfg)
         variants = read_variants(args.variants, args.only)

@@ -12,11 +12,11 @@ config. A second more or less in the runs is multiplied like all else: raise
 import argparse
 from datetime import timedelta
 
-from mmengine.config import Config, DictAction
 from prettytable import PrettyTable
 
 from mmlpcam.engine.chain_estimate import extrapolate, measure_chain
-from mmlpcam.utils import run_tool, user_errors, write_json
+from mmlpcam.utils import (add_cfg_options, read_config, run_tool, user_errors,
+                           write_json)
 
 GIB = 2**30
 
@@ -37,19 +37,13 @@ def parse_args() -> argparse.Namespace:
         help='images of the first run, at least four batches (default: '
         '%(default)s)')
     parser.add_argument('--json', help='file for the numbers')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings to override, as key=value')
+    add_cfg_options(parser)
     return parser.parse_args()
 
 
 def estimate(args: argparse.Namespace) -> dict:
     """Run the chain twice and return the estimate."""
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args)
     few, more = measure_chain(cfg, args.measure)
     stages = extrapolate(few, more, args.num_images)
     return dict(

@@ -9,11 +9,10 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
-
 from mmlpcam.apis import LPCAMInferencer, find_photos
 from mmlpcam.apis.onnx_export import (ExportedSegmentor, compare_onnx,
                                       export_onnx)
+from mmlpcam.utils import add_cfg_options, read_config
 
 MIN_SAME = 0.999  # share of pixels, of which some are a tie
 
@@ -37,19 +36,13 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='take photos of the size of this one alone, after the test '
         'pipeline')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings to override, as key=value')
+    add_cfg_options(parser)
     return parser.parse_args()
 
 
 def export(args: argparse.Namespace) -> None:
     photo = find_photos(args.photo)[0].read()
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args)
     inferencer = LPCAMInferencer(cfg, args.checkpoint, 'cpu')
     model = ExportedSegmentor(inferencer.model, cfg).eval()
     pixels = inferencer.pipeline(dict(img=photo))['inputs']

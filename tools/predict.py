@@ -7,13 +7,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
-
 from mmlpcam.apis import LPCAMInferencer, find_photos
 from mmlpcam.converters.label_source_args import (build_source,
                                                   describe_sources,
                                                   label_source_parser,
                                                   source_cfg)
+from mmlpcam.utils import add_cfg_options, read_config
 from mmlpcam.utils.parallel import track_on_terminal
 
 EPILOG = """\
@@ -57,11 +56,8 @@ def parse_args() -> argparse.Namespace:
         type=int,
         default=1,
         help='photos of one size that are predicted together (default: 1)')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings to override, as key=value, such as '
+    add_cfg_options(
+        parser, 'settings to override, as key=value, such as '
         'model.test_cfg.bg_thr=0.3 of a classifier')
     # `config` to `out` may have options between them
     return parser.parse_intermixed_args()
@@ -71,9 +67,7 @@ def predict(args: argparse.Namespace) -> int:
     """Write masks and pictures and return how many photos failed."""
     photos = find_photos(args.photos)
     tags = build_source(source_cfg(args)) if args.source else None
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args)
     inferencer = LPCAMInferencer(cfg, args.checkpoint, args.device)
     print(
         'colours:', ', '.join(

@@ -11,13 +11,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
 from prettytable import PrettyTable
 
 from mmlpcam.apis.run_contents import RunContents, for_photos
 from mmlpcam.apis.run_page import RunPage
 from mmlpcam.apis.run_panel import RunPanel
 from mmlpcam.apis.run_scores import score_table, tag_tables
+from mmlpcam.utils import add_cfg_options, read_config
 from mmlpcam.utils.photos import write_picture
 
 
@@ -55,11 +55,7 @@ def parse_args() -> argparse.Namespace:
         type=int,
         default=80,
         help='photos of the page (default: 80)')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='the overrides that the chain was trained with')
+    add_cfg_options(parser, 'the overrides that the chain was trained with')
     return parser.parse_args()
 
 
@@ -75,9 +71,7 @@ def print_scores(run: RunContents) -> None:
 
 def main() -> int:
     args = parse_args()
-    config = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        config.merge_from_dict(args.cfg_options)
+    config = read_config(args)
     work_dir = Path(args.work_dir)
     out = Path(args.out or work_dir / 'panel.png')
     try:

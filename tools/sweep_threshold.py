@@ -23,13 +23,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from prettytable import PrettyTable
 
 from mmlpcam.engine import build_scored_dataset
 from mmlpcam.evaluation import (ThresholdSweep, find_maps, load_scored_maps,
                                 sweep_thresholds, threshold_grid)
-from mmlpcam.utils import atomic_path, write_json
+from mmlpcam.utils import add_cfg_options, atomic_path, read_config, write_json
 from mmlpcam.utils.parallel import track_on_terminal
 from mmlpcam.utils.photos import write_picture
 from mmlpcam.visualization import Curve, draw_curves
@@ -66,11 +66,7 @@ def parse_args() -> argparse.Namespace:
         default=(0., 0.99, 0.01),
         metavar=('START', 'STOP', 'STEP'),
         help='grid of background scores (default: 0 0.99 0.01)')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings to override, as key=value')
+    add_cfg_options(parser)
     return parser.parse_args()
 
 
@@ -223,9 +219,7 @@ def main() -> int:
     args = parse_args()
     out = args.out or args.map_dir
     try:
-        cfg = Config.fromfile(args.config)
-        if args.cfg_options is not None:
-            cfg.merge_from_dict(args.cfg_options)
+        cfg = read_config(args)
         settings = metric_settings(cfg)
         split = settings.get('split', f'the test_dataloader of {args.config}')
         dataset = build_scored_dataset(cfg)
