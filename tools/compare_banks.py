@@ -8,7 +8,8 @@ and of BankVariant (map_type, image_weight, center, whiten, nearest,
 false_positives); what it does not name is as in the config.
 
 Those of the hook, and image_weight of the head, can go into the config of a
-chain as they are. The others are there to be compared.
+chain as they are; whiten is there `whitening` of the head. The others are only
+compared.
 """
 import argparse
 import sys
