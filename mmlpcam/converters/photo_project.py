@@ -162,7 +162,15 @@ NO_TEST = '{0}_dataloader = {0}_evaluator = {0}_cfg = None  # no masks'
 
 
 def classifier_epochs(size: str, num_photos: int) -> int:
-    """Return how long to train, for about the same number of steps."""
+    """Return how long to train, for about the same number of steps.
+
+    Args:
+        size (str): 'base', 'mobile' or 'small'.
+        num_photos (int): Number of photos to train on.
+
+    Returns:
+        int: Epochs.
+    """
     low, high = CLASSIFIER_EPOCHS[size]
     wanted = math.ceil(CLASSIFIER_PHOTOS.get(size, 0) / num_photos)
     return min(max(wanted, low), high)
