@@ -12,9 +12,9 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import get_state_dict
 from mmseg.registry import HOOKS
 
-from mmlpcam.engine import init_distributed, load_weights
+from mmlpcam.engine import find_bank_hook, init_distributed, load_weights
 from mmlpcam.utils import (check_writable, parse_run_args, read_run_config,
-                           write_checkpoint)
+                           run_tool, user_errors, write_checkpoint)
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,13 +35,8 @@ def main() -> None:
     out_dir = os.path.dirname(os.path.abspath(args.out))
     check_writable(out_dir)
     cfg = read_run_config(args)
-    hooks = [
-        hook for hook in cfg.get('custom_hooks', [])
-        if hook.type == 'PrototypeBankHook'
-    ]
-    if len(hooks) != 1:
-        raise SystemExit(f'{args.config} needs one PrototypeBankHook in '
-                         f'custom_hooks, but has {len(hooks)}')
+    with user_errors():
+        hook = find_bank_hook(cfg)
     init_distributed(cfg)
     runner = Runner(
         model=cfg.model,
@@ -54,7 +49,7 @@ def main() -> None:
         cfg=dict(model_wrapper_cfg=cfg.get('model_wrapper_cfg')))
     # another number of clusters than it was saved with is what one comes for
     meta = load_weights(runner.model, args.checkpoint, bank=False).get('meta')
-    HOOKS.build(hooks[0]).build(runner)
+    HOOKS.build(hook).build(runner)
     if is_main_process():
         write_checkpoint(
             dict(meta=meta or {}, state_dict=get_state_dict(runner.model)),
@@ -63,4 +58,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

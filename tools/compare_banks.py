@@ -25,7 +25,8 @@ from mmseg.registry import MODELS
 from prettytable import PrettyTable
 
 from mmlpcam.engine import (BankVariant, FeatureCache, build_scored_dataset,
-                            cache_features, load_weights, variant_maps)
+                            cache_features, find_bank_hook, load_weights,
+                            variant_maps)
 from mmlpcam.evaluation import ThresholdSweep, sweep_thresholds, threshold_grid
 from mmlpcam.models import find_prototype_head
 from mmlpcam.utils import add_cfg_options, read_config, write_json
@@ -64,17 +65,6 @@ def parse_args() -> argparse.Namespace:
         help='where the network runs, such as cuda:0 or cpu')
     add_cfg_options(parser, 'settings of the config to override, as key=value')
     return parser.parse_args()
-
-
-def find_hook(cfg: Config) -> dict:
-    hooks = [
-        hook for hook in cfg.get('custom_hooks', [])
-        if hook.type == 'PrototypeBankHook'
-    ]
-    if len(hooks) != 1:
-        raise ValueError(f'{cfg.filename} needs one PrototypeBankHook in '
-                         f'custom_hooks, but has {len(hooks)}')
-    return hooks[0]
 
 
 def read_variants(path: str, only: list[str] | None) -> dict[str, BankVariant]:
@@ -144,7 +134,7 @@ def main() -> int:
     try:
         cfg = read_config(args)
         init_default_scope(cfg.get('default_scope', 'mmseg'))
-        hook = find_hook(cfg)
+        hook = find_bank_hook(cfg)
         variants = read_variants(args.variants, args.only)
         for variant in variants.values():
             variant.builder(hook)  # fails before the pass

@@ -3,6 +3,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+from mmengine.config import Config, ConfigDict
 from mmengine.hooks import EMAHook, Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -219,6 +220,28 @@ class PrototypeBankHook(Hook):
             self.refresher.refresh(
                 model, generation,
                 self.builder.map_settings(find_prototype_head(model)))
+
+
+def find_bank_hook(cfg: Config) -> ConfigDict:
+    """Find the one hook of a config that fills a prototype bank.
+
+    Args:
+        cfg (Config): Config of a run.
+
+    Returns:
+        ConfigDict: Config of the hook.
+
+    Raises:
+        ValueError: If there is none, or several.
+    """
+    hooks = [
+        hook for hook in cfg.get('custom_hooks') or []
+        if hook.type == 'PrototypeBankHook'
+    ]
+    if len(hooks) != 1:
+        raise ValueError(f'{cfg.filename} needs one PrototypeBankHook in '
+                         f'custom_hooks, but has {len(hooks)}')
+    return hooks[0]
 
 
 def _unwrap(runner: Runner) -> EncoderDecoder:
