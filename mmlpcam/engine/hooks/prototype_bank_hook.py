@@ -113,14 +113,17 @@ class PrototypeBankHook(Hook):
                 'EMAHook runs after PrototypeBankHook, whose prototypes would '
                 'not be those of the averaged weights: leave the priority of '
                 "EMAHook at 'NORMAL', and that of PrototypeBankHook unset")
-        model = _unwrap(runner)
-        find_prototype_head(model)
+        find_prototype_head(_unwrap(runner))
         self.builder.prepare()
-        if self.refresher is None:
-            return
+        if self.refresher is not None:
+            self._connect_labels(runner)
+
+    def _connect_labels(self, runner: Runner) -> None:
+        """Let the training set read the labels of a run, new or resumed."""
+        loop = runner.train_loop
         self.refresher.connect(runner.train_dataloader.dataset,
                                runner.work_dir)
-        if by_iter:
+        if isinstance(loop, IterBasedTrainLoop):
             # MMEngine 0.10.7 has started the loader processes by now, with
             # a dataset that knew no folder
             loop.dataloader = runner.build_dataloader(
