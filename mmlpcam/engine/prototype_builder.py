@@ -356,7 +356,7 @@ class PrototypeBuilder:
             points,
             len(classes),
             self.clusterings(head),
-            Points.none(head.bank.class_prototypes.shape[2]),
+            Points.empty(head.bank.class_prototypes.shape[2]),
             head.bank.class_direction.device,
             backend=self.backend,
             soft=self.soft,
