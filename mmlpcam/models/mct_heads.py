@@ -5,7 +5,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
-from mmseg.utils import SampleList
+from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
 from mmlpcam.ops import flip_average, prototype_scores, refine_with_affinity
@@ -171,7 +171,7 @@ class MCTPatchHead(ClassTokenHead, PrototypeHead):
                                 self.conv_seg.bias)
 
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: SampleList,
-             train_cfg: dict) -> dict[str, Tensor]:
+             train_cfg: ConfigType) -> dict[str, Tensor]:
         """Compute the losses of class tokens and patches, 1 to 1.
 
         Args:
