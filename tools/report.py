@@ -71,11 +71,10 @@ def print_scores(run: RunContents) -> None:
 
 def main() -> int:
     args = parse_args()
-    config = read_config(args)
     work_dir = Path(args.work_dir)
     out = Path(args.out or work_dir / 'panel.png')
     try:
-        run = RunContents(config, work_dir)
+        run = RunContents(read_config(args), work_dir)
         panel = RunPanel(run, args.bg_thr)
         page = None if args.html is None else RunPage(run)
         uses = [(args.num_images, panel.add)]
