@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import get_state_dict
 from mmseg.registry import HOOKS
 
-from mmlpcam.engine import init_distributed, load_weights
+from mmlpcam.engine import find_bank_hook, init_distributed, load_weights
 from mmlpcam.utils import (check_writable, parse_run_args, read_run_config,
                            run_tool, user_errors, write_checkpoint)
 
@@ -35,13 +35,8 @@ def main() -> None:
     out_dir = os.path.dirname(os.path.abspath(args.out))
     check_writable(out_dir)
     cfg = read_run_config(args)
-    hooks = [
-        hook for hook in cfg.get('custom_hooks', [])
-        if hook.type == 'PrototypeBankHook'
-    ]
-    if len(hooks) != 1:
-        raise SystemExit(f'{args.config} needs one PrototypeBankHook in '
-                         f'custom_hooks, but has {len(hooks)}')
+    with user_errors():
+        hook = find_bank_hook(cfg)
     init_distributed(cfg)
     runner = Runner(
         model=cfg.model,
@@ -56,7 +51,7 @@ def main() -> None:
     with user_errors():
         meta = load_weights(
             runner.model, args.checkpoint, bank=False).get('meta')
-    HOOKS.build(hooks[0]).build(runner)
+    HOOKS.build(hook).build(runner)
     if is_main_process():
         write_checkpoint(
             dict(meta=meta or {}, state_dict=get_state_dict(runner.model)),

@@ -8,7 +8,8 @@ and of BankVariant (map_type, image_weight, spread, center, whiten, nearest,
 false_positives); what it does not name is as in the config.
 
 Those of the hook, and image_weight and spread of the head, can go into the
-config of a chain as they are. The others are there to be compared.
+config of a chain as they are; whiten is there `whitening` of the head. The
+others are only compared.
 """
 import argparse
 import sys
@@ -24,11 +25,11 @@ from mmseg.registry import MODELS
 from prettytable import PrettyTable
 
 from mmlpcam.engine import (BankVariant, FeatureCache, build_scored_dataset,
-                            cache_features, check_device, load_weights,
-                            variant_maps)
+                            cache_features, check_device, find_bank_hook,
+                            load_weights, variant_maps)
 from mmlpcam.evaluation import ThresholdSweep, sweep_thresholds, threshold_grid
 from mmlpcam.models import find_prototype_head
-from mmlpcam.utils import SettingsAction, read_config, write_json
+from mmlpcam.utils import add_cfg_options, read_config, write_json
 from mmlpcam.utils.parallel import track_on_terminal
 
 SHOWN = ('mIoU', 'FP', 'FN')
@@ -62,23 +63,8 @@ def parse_args() -> argparse.Namespace:
         '--device',
         default=get_device(),
         help='where the network runs, such as cuda:0 or cpu')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=SettingsAction,
-        help='settings of the config to override, as key=value')
+    add_cfg_options(parser, 'settings of the config to override, as key=value')
     return parser.parse_args()
-
-
-def find_hook(cfg: Config) -> dict:
-    hooks = [
-        hook for hook in cfg.get('custom_hooks', [])
-        if hook.type == 'PrototypeBankHook'
-    ]
-    if len(hooks) != 1:
-        raise ValueError(f'{cfg.filename} needs one PrototypeBankHook in '
-                         f'custom_hooks, but has {len(hooks)}')
-    return hooks[0]
 
 
 def read_variants(path: str, only: list[str] | None) -> dict[str, BankVariant]:
@@ -152,7 +138,7 @@ def main() -> int:
         cfg = read_config(args.config, args.cfg_options)
         check_device(args.device)
         init_default_scope(cfg.get('default_scope', 'mmseg'))
-        hook = find_hook(cfg)
+        hook = find_bank_hook(cfg)
         variants = read_variants(args.variants, args.only)
         for variant in variants.values():
             variant.builder(hook)  # fails before the pass

@@ -15,7 +15,7 @@ from datetime import timedelta
 from prettytable import PrettyTable
 
 from mmlpcam.engine.chain_estimate import extrapolate, measure_chain
-from mmlpcam.utils import (SettingsAction, read_config, run_tool, user_errors,
+from mmlpcam.utils import (add_cfg_options, read_config, run_tool, user_errors,
                            write_json)
 
 GIB = 2**30
@@ -37,11 +37,7 @@ def parse_args() -> argparse.Namespace:
         help='images of the first run, at least four batches (default: '
         '%(default)s)')
     parser.add_argument('--json', help='file for the numbers')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=SettingsAction,
-        help='settings to override, as key=value')
+    add_cfg_options(parser)
     args = parser.parse_args()
     if args.num_images < 1:
         parser.error(f'--num-images must be at least 1, but is '

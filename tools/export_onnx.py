@@ -12,7 +12,7 @@ from pathlib import Path
 from mmlpcam.apis import LPCAMInferencer, find_photos
 from mmlpcam.apis.onnx_export import (ExportedSegmentor, compare_onnx,
                                       export_onnx)
-from mmlpcam.utils import SettingsAction, read_config
+from mmlpcam.utils import add_cfg_options, read_config
 
 MIN_SAME = 0.999  # share of pixels, of which some are a tie
 
@@ -36,11 +36,7 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='take photos of the size of this one alone, after the test '
         'pipeline')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=SettingsAction,
-        help='settings to override, as key=value')
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

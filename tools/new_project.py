@@ -6,12 +6,10 @@ tags, a row per tag, or a column of 1 and 0 per class. Instead of a table,
 have one, --masks scores maps and segmentor with them.
 """
 import argparse
-import colorsys
 import re
 import sys
 from pathlib import Path
 
-from mmengine.config import Config
 from mmengine.device import is_cuda_available
 from prettytable import PrettyTable
 
@@ -19,17 +17,17 @@ from mmlpcam.converters.label_source_args import (build_source,
                                                   describe_sources,
                                                   label_source_parser,
                                                   source_cfg)
-from mmlpcam.converters.photo_project import SEGMENTOR_TRAINING, config_files
+from mmlpcam.converters.photo_project import (SEGMENTOR_TRAINING, config_files,
+                                              make_palette)
 from mmlpcam.converters.photo_splits import (MIN_PHOTOS, choose_tag_val,
                                              choose_val)
-from mmlpcam.converters.pretrained_file import read_pretrained_file
+from mmlpcam.converters.pretrained_file import (missing_downloads,
+                                                read_pretrained_file)
 from mmlpcam.datasets import (BACKGROUND_NAMES, CSVLabels, ImageFinder, Labels,
                               MaskLabels, PhotoFolderDataset,
                               SegDatasetWrapper, check_images, check_masks,
                               load_labels)
 from mmlpcam.datasets.label_sources.table_reader import LAYOUTS, TagTable
-from mmlpcam.engine.preflight import find_download, pretrained
-from mmlpcam.utils import config_path
 from mmlpcam.utils.classes import check_class_names
 from mmlpcam.utils.names import listed
 
@@ -115,6 +113,13 @@ def parse_args() -> argparse.Namespace:
         '--seed', type=int, default=0, help='seed of that choice (default: 0)')
     # photos, tags and project_dir may have options between them
     args = parser.parse_intermixed_args()
+    check_options(parser, args)
+    return args
+
+
+def check_options(parser: argparse.ArgumentParser,
+                  args: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
     if bool(args.tags) == bool(args.source):
         parser.error('give either a table of tags or --source: '
                      'PHOTOS TAGS PROJECT_DIR, or '
@@ -135,7 +140,6 @@ def parse_args() -> argparse.Namespace:
     if not 0 < args.val_fraction < 1:
         parser.error('--val-fraction must lie between 0 and 1, but is '
                      f'{args.val_fraction}')
-    return args
 
 
 def warn(message: str) -> None:
@@ -295,31 +299,39 @@ def read_masks(photos: Path, masks: Path, labels: Labels,
     return list(found)
 
 
+def split_photos(args: argparse.Namespace, labels: Labels,
+                 classes: list[str]) -> dict[str, list[str]]:
+    """Return the ids of the photos of each list of the project.
+
+    Raises:
+        ValueError: If too few are left to train on, or masks do not fit.
+    """
+    splits = dict(train=sorted(labels))
+    if args.masks:
+        masked = read_masks(args.photos, args.masks, labels, classes)
+        splits['val'] = choose_val(masked, args.val_fraction, args.seed)
+        splits['train'] = sorted({*labels} - {*splits['val']})
+    if len(splits['train']) < MIN_PHOTOS:
+        raise ValueError(
+            f'there are {len(splits["train"])} photos to train on, but at '
+            f'least {MIN_PHOTOS} are needed')
+    tag_val = choose_tag_val(labels, splits['train'], args.tag_val_fraction,
+                             args.seed)
+    if tag_val:
+        splits['tags_train'] = sorted({*splits['train']} - {*tag_val})
+        splits['tags_val'] = tag_val
+    return splits
+
+
 def note_downloads(size: str) -> None:
     """Say which weights the first training will fetch, and from where."""
-    wanted: dict[str, str] = {}
-    for name in ('classifier', 'segmentor'):
-        cfg = Config.fromfile(config_path(f'_base_/photos/{name}_{size}.py'))
-        for setting, source in pretrained(cfg.model):
-            download = find_download(setting, source)
-            if download and not Path(download.cached).is_file():
-                wanted[download.url] = download.cached
+    wanted = missing_downloads(size)
     if wanted:
         print('The training starts from ImageNet weights, which are not on '
               'this machine yet. With internet it fetches them itself; '
               'without, fetch them elsewhere and put them there:')
         for url, cached in wanted.items():
             print(f'  {url}\n    to {cached}')
-
-
-def make_palette(num_classes: int) -> list[list[int]]:
-    """Return distinct colours: hues around the circle, bright and darker."""
-    colors = [[0, 0, 0]]
-    for index in range(num_classes - 1):
-        rgb = colorsys.hsv_to_rgb(index / (num_classes - 1), 0.85,
-                                  (1., 0.7)[index % 2])
-        colors.append([round(255 * value) for value in rgb])
-    return colors
 
 
 def print_table(classes: list[str], palette: list[list[int]], labels: Labels,
@@ -350,26 +362,14 @@ def main() -> int:
         read = read_source if args.source else read_table
         label_cfg, labels, classes = read(args, photos)
         warn_of_constant(labels, classes)
-        splits = dict(train=sorted(labels))
-        if args.masks:
-            masked = read_masks(args.photos, args.masks, labels, classes)
-            splits['val'] = choose_val(masked, args.val_fraction, args.seed)
-            splits['train'] = sorted({*labels} - {*splits['val']})
-        if len(splits['train']) < MIN_PHOTOS:
-            raise ValueError(
-                f'there are {len(splits["train"])} photos to train on, but '
-                f'at least {MIN_PHOTOS} are needed')
-        tag_val = choose_tag_val(labels, splits['train'],
-                                 args.tag_val_fraction, args.seed)
-        if tag_val:
-            splits['tags_train'] = sorted({*splits['train']} - {*tag_val})
-            splits['tags_val'] = tag_val
+        splits = split_photos(args, labels, classes)
         weights = None
         if args.weights:
             weights = read_pretrained_file(args.weights, args.size)
         palette = make_palette(len(classes) + 1)
         files = config_files(args, label_cfg, classes, palette,
-                             len(splits['train']), bool(tag_val), weights)
+                             len(splits['train']), 'tags_val' in splits,
+                             weights)
         for split, image_ids in splits.items():
             files[f'{split}.txt'] = '\n'.join(image_ids) + '\n'
         encoded = {name: text.encode() for name, text in files.items()}

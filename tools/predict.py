@@ -12,7 +12,7 @@ from mmlpcam.converters.label_source_args import (build_source,
                                                   describe_sources,
                                                   label_source_parser,
                                                   source_cfg)
-from mmlpcam.utils import SettingsAction, read_config
+from mmlpcam.utils import add_cfg_options, read_config
 from mmlpcam.utils.parallel import track_on_terminal
 
 EPILOG = """\
@@ -56,11 +56,8 @@ def parse_args() -> argparse.Namespace:
         type=int,
         default=1,
         help='photos of one size that are predicted together (default: 1)')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=SettingsAction,
-        help='settings to override, as key=value, such as '
+    add_cfg_options(
+        parser, 'settings to override, as key=value, such as '
         'model.test_cfg.bg_thr=0.3 of a classifier')
     # `config` to `out` may have options between them
     return parser.parse_intermixed_args()

@@ -17,7 +17,7 @@ from mmlpcam.apis.run_contents import RunContents, for_photos
 from mmlpcam.apis.run_page import RunPage
 from mmlpcam.apis.run_panel import RunPanel
 from mmlpcam.apis.run_scores import score_table, tag_tables
-from mmlpcam.utils import SettingsAction, read_config
+from mmlpcam.utils import add_cfg_options, read_config
 from mmlpcam.utils.photos import write_picture
 
 
@@ -55,11 +55,7 @@ def parse_args() -> argparse.Namespace:
         type=int,
         default=80,
         help='photos of the page (default: 80)')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=SettingsAction,
-        help='the overrides that the chain was trained with')
+    add_cfg_options(parser, 'the overrides that the chain was trained with')
     args = parser.parse_args()
     for option in ('num_images', 'html_images'):
         if getattr(args, option) < 1:

@@ -29,7 +29,7 @@ from prettytable import PrettyTable
 from mmlpcam.engine import build_scored_dataset
 from mmlpcam.evaluation import (ThresholdSweep, find_maps, load_scored_maps,
                                 sweep_thresholds, threshold_grid)
-from mmlpcam.utils import SettingsAction, atomic_path, read_config, write_json
+from mmlpcam.utils import add_cfg_options, atomic_path, read_config, write_json
 from mmlpcam.utils.parallel import track_on_terminal
 from mmlpcam.utils.photos import write_picture
 from mmlpcam.visualization import Curve, draw_curves
@@ -66,11 +66,7 @@ def parse_args() -> argparse.Namespace:
         default=(0., 0.99, 0.01),
         metavar=('START', 'STOP', 'STEP'),
         help='grid of background scores (default: 0 0.99 0.01)')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=SettingsAction,
-        help='settings to override, as key=value')
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

@@ -22,7 +22,7 @@ prototypes = dict(
     images_per_class=100,  # drawn with replacement
     seed=666,
     # The official code keeps all features, up to 120 000 per class; this bound
-    # keeps the memory of all classes below 26 GB.
+    # keeps the memory of all classes below 27 GB.
     max_features_per_class=20000)
 
 _base_.train_dataloader.dataset.dataset.pipeline[3].crop_size = crop_size

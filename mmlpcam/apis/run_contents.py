@@ -70,9 +70,9 @@ class RunContents:
     def __init__(self, config: Config, work_dir: Path) -> None:
         self.config = config
         self.work_dir = work_dir
-        self.stages = stages_of(config, work_dir)
+        self.stages = _stages_of(config, work_dir)
         if self.stages:
-            cfg, self._maps_dir = chain_maps(self.stages)
+            cfg, self._maps_dir = _chain_maps(self.stages)
             segmentor_dir = Path(self.stages[-1].work_dir)
             self._made = [
                 (stage.title, Path(stage.work_dir) / 'masks')
@@ -80,15 +80,15 @@ class RunContents:
                 if stage.writes_masks and is_finished(Path(stage.work_dir))
             ]
         else:
-            cfg, self._maps_dir = joint_maps(config, work_dir), None
+            cfg, self._maps_dir = _joint_maps(config, work_dir), None
             segmentor_dir = work_dir
             self._made = [('pseudo label', work_dir / 'labels/masks')]
         self._checkpoint = cfg.load_from
         self.classifier = init_trained_model(cfg, cfg.load_from, 'cpu')
-        self.kinds = shown_maps(self.classifier)
+        self.kinds = _shown_maps(self.classifier)
         self.bg_thr = self.classifier.test_cfg['bg_thr']
-        self.photos = build_dataset(cfg.label_dataloader)
-        self.truths = true_masks(self.stages)
+        self.photos = _build_dataset(cfg.label_dataloader)
+        self.truths = _true_masks(self.stages)
         self._segmentor_file = last_checkpoint(segmentor_dir)
 
     @property
@@ -241,17 +241,24 @@ def choose(photos: Dataset, masks: dict[str, str],
     return sorted(shown[:num_images])
 
 
-def stages_of(config: Config, work_dir: Path) -> list[Stage]:
-    """Return the stages of a chain, in their order; of a joint run, none."""
+def _stages_of(config: Config, work_dir: Path) -> list[Stage]:
+    """Return the stages of a chain, in their order; of a joint run, none.
+
+    The config gets the work dir.
+    """
     config.work_dir = str(work_dir)
     return StagedRunner(config).stages if config.get('stages') else []
 
 
-def shown_maps(model: CAMSegmentor) -> list[str]:
+def _shown_maps(model: CAMSegmentor) -> list[str]:
     """Let a model make the maps to show, and return what they are called.
 
     They are those that tell foreground from context, where there are
     prototypes, and those of the masks.
+
+    Raises:
+        ValueError: If the maps of the masks need prototypes that are not
+            there yet.
     """
     head, chosen = find_map_head(model), model.test_cfg['map_type']
     split = getattr(head, 'split_map_type', chosen)
@@ -262,7 +269,7 @@ def shown_maps(model: CAMSegmentor) -> list[str]:
     return list(dict.fromkeys((split, chosen)))
 
 
-def chain_maps(stages: list[Stage]) -> tuple[Config, Path]:
+def _chain_maps(stages: list[Stage]) -> tuple[Config, Path]:
     """Return the config that makes the maps of a chain, and their folder.
 
     The config names its checkpoint.
@@ -277,7 +284,7 @@ def chain_maps(stages: list[Stage]) -> tuple[Config, Path]:
     return maker.resolved_cfg(), Path(maker.work_dir)
 
 
-def joint_maps(config: Config, work_dir: Path) -> Config:
+def _joint_maps(config: Config, work_dir: Path) -> Config:
     """Return a config that makes the maps of a joint run.
 
     Raises:
@@ -304,18 +311,18 @@ def joint_maps(config: Config, work_dir: Path) -> Config:
     return cfg
 
 
-def build_dataset(dataloader: dict) -> Dataset:
+def _build_dataset(dataloader: dict) -> Dataset:
     """Build a dataset that does not mind bad files until they are drawn."""
     return DATASETS.build(
         dict(dataloader['dataset'], check_files=False, _scope_='mmseg'))
 
 
-def true_masks(stages: list[Stage]) -> dict[str, str]:
+def _true_masks(stages: list[Stage]) -> dict[str, str]:
     """Return the true mask of each image whose maps are scored, by its id."""
     found = {}
     for stage in stages:
         if stage.task == 'test' and not stage.writes_masks:
-            scored = build_dataset(stage.cfg.test_dataloader)
+            scored = _build_dataset(stage.cfg.test_dataloader)
             infos = map(scored.get_data_info, range(len(scored)))
             found.update((info['image_id'], info['seg_map_path'])
                          for info in infos

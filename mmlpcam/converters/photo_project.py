@@ -1,5 +1,6 @@
 """The configs of a project on own photos, as text."""
 import argparse
+import colorsys
 import json
 import math
 from typing import Any
@@ -161,8 +162,34 @@ test_dataloader = val_dataloader"""
 NO_TEST = '{0}_dataloader = {0}_evaluator = {0}_cfg = None  # no masks'
 
 
+def make_palette(num_classes: int) -> list[list[int]]:
+    """Return distinct colours: hues around the circle, bright and darker.
+
+    Args:
+        num_classes (int): Number of classes with the background.
+
+    Returns:
+        list[list[int]]: Colour [r, g, b] of each mask value; black for the
+        background.
+    """
+    colors = [[0, 0, 0]]
+    for index in range(num_classes - 1):
+        rgb = colorsys.hsv_to_rgb(index / (num_classes - 1), 0.85,
+                                  (1., 0.7)[index % 2])
+        colors.append([round(255 * value) for value in rgb])
+    return colors
+
+
 def classifier_epochs(size: str, num_photos: int) -> int:
-    """Return how long to train, for about the same number of steps."""
+    """Return how long to train, for about the same number of steps.
+
+    Args:
+        size (str): 'base', 'mobile' or 'small'.
+        num_photos (int): Number of photos to train on.
+
+    Returns:
+        int: Epochs.
+    """
     low, high = CLASSIFIER_EPOCHS[size]
     wanted = math.ceil(CLASSIFIER_PHOTOS.get(size, 0) / num_photos)
     return min(max(wanted, low), high)

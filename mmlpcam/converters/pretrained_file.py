@@ -1,10 +1,11 @@
-"""Files of ImageNet weights for the networks of a project."""
+"""ImageNet weights for the networks of a project."""
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
+from mmlpcam.engine.preflight import find_download, pretrained
 from mmlpcam.utils import config_path, read_checkpoint, weights_of
 from mmlpcam.utils.checkpoints import refuse_nan
 from mmlpcam.utils.names import listed
@@ -85,6 +86,28 @@ def read_pretrained_file(path: Path, size: str) -> PretrainedFile:
     if None in pixels.values():
         return PretrainedFile(init_cfg, _IMAGENET)
     return PretrainedFile(init_cfg, pixels)
+
+
+def missing_downloads(size: str) -> dict[str, str]:
+    """Find the weights that the first training of a project will fetch.
+
+    Args:
+        size (str): Size of the project, 'mobile', 'base' or 'small'.
+
+    Returns:
+        dict[str, str]: The file that each is kept in, by its address.
+
+    Raises:
+        FileNotFoundError: If a package with names of weights is missing.
+    """
+    wanted = {}
+    for name in ('classifier', 'segmentor'):
+        cfg = Config.fromfile(config_path(f'_base_/photos/{name}_{size}.py'))
+        for setting, source in pretrained(cfg.model):
+            download = find_download(setting, source)
+            if download and not Path(download.cached).is_file():
+                wanted[download.url] = download.cached
+    return wanted
 
 
 def _three_numbers(value: Any) -> list[float] | None:

@@ -9,7 +9,7 @@ from .dataset_checks import build_scored_dataset, check_datasets
 from .distributed import init_distributed
 from .feature_cache import CachedPhoto, FeatureCache, cache_features
 from .hooks import (ChannelsLastHook, CheckpointHook, IterSeedHook,
-                    NewSizesHook, PrototypeBankHook)
+                    NewSizesHook, PrototypeBankHook, find_bank_hook)
 from .image_label_loop import ImageLabelLoop
 from .label_refresher import LabelRefresher
 from .lock import run_lock
@@ -28,8 +28,8 @@ __all__ = [
     'PrototypeBankHook', 'PrototypeBuilder', 'PseudoLabelLoop', 'QuietRunner',
     'Run', 'Stage', 'StagedRunner', 'build_scored_dataset', 'cache_features',
     'check_datasets', 'check_device', 'check_weights', 'draw_images',
-    'drop_training', 'has_amp', 'init_amp', 'init_distributed',
-    'init_trained_model', 'last_checkpoint', 'load_weights', 'model_digest',
-    'preflight', 'quiet_console', 'read_clusters', 'run_lock', 'use_amp',
-    'variant_maps'
+    'drop_training', 'find_bank_hook', 'has_amp', 'init_amp',
+    'init_distributed', 'init_trained_model', 'last_checkpoint',
+    'load_weights', 'model_digest', 'preflight', 'quiet_console',
+    'read_clusters', 'run_lock', 'use_amp', 'variant_maps'
 ]

@@ -28,7 +28,7 @@ BothSides = tuple[SideClusters, SideClusters]
 
 
 def cluster_classes(points: dict[tuple[int, str], Points], num_classes: int,
-                    clusterings: Sequence[tuple[int, int]], none: Points,
+                    clusterings: Sequence[tuple[int, int]], empty: Points,
                     device: torch.device, *, backend: str, soft: bool,
                     init: str, tol: float,
                     max_iters: int) -> Iterator[BothSides]:
@@ -39,7 +39,7 @@ def cluster_classes(points: dict[tuple[int, str], Points], num_classes: int,
             and side; it is emptied.
         num_classes (int): Number of foreground classes.
         clusterings (Sequence[tuple[int, int]]): K and seed of each.
-        none (Points): In place of those that are missing.
+        empty (Points): In place of those that are missing.
         device (torch.device): Where the work is done.
         backend (str): 'torch' or 'sklearn'.
         soft (bool): Whether the weights of the points count.
@@ -66,13 +66,13 @@ def cluster_classes(points: dict[tuple[int, str], Points], num_classes: int,
             yield results
 
     totals = torch.tensor(
-        [[len(points.get((label, side), none).feats) for side in SIDES]
+        [[len(points.get((label, side), empty).feats) for side in SIDES]
          for label in range(num_classes)],
         device=device)
     all_reduce(totals)
     for labels in _groups(totals.sum(1).tolist()):
         parts = [
-            points.pop((label, side), none) for label in labels
+            points.pop((label, side), empty) for label in labels
             for side in SIDES
         ]
         found = zip(*clustered([

@@ -118,19 +118,21 @@ class PrototypeBuilder:
         if init not in ('random', 'k-means++'):
             raise ValueError("`init` must be 'random' or 'k-means++', but is "
                              f'{init!r}')
-        at_least_one = dict(
-            max_iters=max_iters,
-            batch_size=batch_size,
-            num_seeds=num_seeds,
-            images_per_class=images_per_class,
-            max_features_per_class=max_features_per_class)
         if isinstance(num_clusters, int):
             num_clusters = [num_clusters]
-        if num_clusters is not None:
-            at_least_one['num_clusters'] = min(num_clusters, default=0)
-        for name, value in at_least_one.items():
-            if value is not None and value < 1:
-                raise ValueError(f'`{name}` must be at least 1, but is '
+        fewest = None if num_clusters is None else min(num_clusters, default=0)
+        at_least = dict(
+            num_clusters=(fewest, 1),
+            max_iters=(max_iters, 1),
+            batch_size=(batch_size, 1),
+            num_seeds=(num_seeds, 1),
+            images_per_class=(images_per_class, 1),
+            max_features_per_class=(max_features_per_class, 1),
+            seed=(seed, 0),
+            num_workers=(num_workers, 0))
+        for name, (value, least) in at_least.items():
+            if value is not None and value < least:
+                raise ValueError(f'`{name}` must be at least {least}, but is '
                                  f'{value}')
         if images_per_class is not None and images_per_class > MAX_REPEATS:
             raise ValueError(f'`images_per_class` must be at most '
@@ -354,7 +356,7 @@ class PrototypeBuilder:
             points,
             len(classes),
             self.clusterings(head),
-            Points.none(head.bank.class_prototypes.shape[2]),
+            Points.empty(head.bank.class_prototypes.shape[2]),
             head.bank.class_direction.device,
             backend=self.backend,
             soft=self.soft,

@@ -52,7 +52,7 @@ class Points(NamedTuple):
     weights: Tensor
 
     @classmethod
-    def none(cls, channels: int) -> 'Points':
+    def empty(cls, channels: int) -> 'Points':
         """Return no points.
 
         Args:

@@ -110,6 +110,9 @@ class Stage:
 
         All processes must call this.
 
+        Returns:
+            bool: Whether all that it makes is there, so that it is skipped.
+
         Raises:
             RuntimeError: If it was started with other settings or data, if
                 the stage that it was made from is gone, or if its result is.

@@ -177,6 +177,20 @@ def walk(node: Any, change: Callable[[str], str]) -> Any:
     return change(node) if isinstance(node, str) else node
 
 
+def stage_of(text: str) -> str | None:
+    """Return the stage that a string of a config refers to.
+
+    Args:
+        text (str): The string.
+
+    Returns:
+        str | None: Name of the stage; None if it is no reference.
+    """
+    if not text.startswith(PREFIX):
+        return None
+    return text.removeprefix(PREFIX).partition('/')[0]
+
+
 def references(node: Any) -> dict[str, str]:
     """Find all references in a config, each with the name of its stage.
 
@@ -189,8 +203,9 @@ def references(node: Any) -> dict[str, str]:
     found = {}
 
     def note(text: str) -> str:
-        if text.startswith(PREFIX):
-            found[text] = text[len(PREFIX):].partition('/')[0]
+        stage = stage_of(text)
+        if stage is not None:
+            found[text] = stage
         return text
 
     walk(copy.deepcopy(node), note)

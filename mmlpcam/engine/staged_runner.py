@@ -66,9 +66,9 @@ class StagedRunner:
 
     Each stage is an ordinary MMEngine run in ``<work_dir>/<name>``; the
     config itself trains last, in ``<work_dir>/segmentor``, if it has a
-    ``model``. A string that
-    starts with ``stage://<name>/`` stands for a file in the folder of an
-    earlier stage; ``stage://<name>/last_checkpoint`` is its last checkpoint.
+    ``model``. A string that starts with ``stage://<name>/`` stands for a file
+    in the folder of an earlier stage; ``stage://<name>/last_checkpoint`` is
+    its last checkpoint.
 
     A finished stage is skipped, an interrupted one continues from its last
     checkpoint, without any flag: the same command again carries on. A stage

@@ -1,4 +1,7 @@
-"""Metrics: importing this package registers them with MMSegmentation."""
+"""Metrics, labels on disk and thresholds.
+
+Importing this package registers the metrics with MMSegmentation.
+"""
 from .area_counts import (AreaCounts, count_areas, mean_scores, sum_areas,
                           threshold_grid, threshold_scores)
 from .cam_iou_metric import CAMIoUMetric

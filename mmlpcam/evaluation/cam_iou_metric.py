@@ -1,7 +1,7 @@
 """Scores of activation maps over a grid of background thresholds."""
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -42,6 +42,9 @@ class CAMIoUMetric(BaseMetric):
         out_file (str, optional): JSON file for all scores. Defaults to None.
         collect_device (str): 'cpu' or 'gpu'. Defaults to 'cpu'.
         prefix (str, optional): Prefix of the metric names. Defaults to None.
+
+    Raises:
+        ValueError: If `thresholds` make no grid, or `score_thr` is not on it.
     """
     default_prefix = 'seed'
 
@@ -80,6 +83,10 @@ class CAMIoUMetric(BaseMetric):
             data_batch (Any): Not needed.
             data_samples (Sequence[dict]): Predictions of
                 :class:`CAMSegmentor` with ``gt_sem_seg``.
+
+        Raises:
+            KeyError: If there is no true mask.
+            ValueError: If one does not fit its image or the classes.
         """
         num_classes = len(self.dataset_meta['classes'])
         for sample in data_samples:
@@ -148,16 +155,15 @@ class CAMIoUMetric(BaseMetric):
             dict[str, float]: For each map type `m`: '`m`/mIoU', '`m`/FP',
             '`m`/FN', '`m`/Precision', '`m`/Recall' in percent and
             '`m`/thr'.
+
+        Raises:
+            ValueError: If there is no image.
         """
         num_images = sum(number for number, _ in results)
         if not num_images:
             raise ValueError('no image was scored: the dataset is empty')
         classes = self.dataset_meta['classes']
-        metrics, report = {}, {}
-        summary = PrettyTable(
-            ['map', 'bg_thr', 'mIoU', 'FP', 'FN', 'Precision', 'Recall'])
-        per_class = PrettyTable()
-        per_class.add_column('class', list(classes))
+        found = {}
         # PixelData does not keep the order of its fields
         for map_type in sort_map_types(set().union(*(s for _, s in results))):
             # BaseMetric turns named tuples into plain ones
@@ -167,44 +173,10 @@ class CAMIoUMetric(BaseMetric):
             ]
             scores = threshold_scores(counts, len(classes))
             means = mean_scores(scores)
-            if self.score_thr == 'best':
-                pick = int(means['mIoU'].argmax())
-            else:
-                pick = int(abs(self.thresholds - self.score_thr).argmin())
-            name = map_title(map_type)
-            if (self.score_thr == 'best'
-                    and pick in (0, len(self.thresholds) - 1)):
-                print_log(
-                    f'the best threshold of {name} lies at the end of the '
-                    'grid: widen `thresholds`',
-                    logger='current',
-                    level=logging.WARNING)
-            row = {key: float(value[pick]) for key, value in means.items()}
-            summary.add_row([name, f'{self.thresholds[pick]:.2f}'] +
-                            [f'{value:.2f}' for value in row.values()])
-            per_class.add_column(f'{name} IoU', _percent(scores['IoU'][pick]))
-            metrics.update({
-                f'{map_type}/{key}': value
-                for key, value in row.items()
-            })
-            metrics[f'{map_type}/thr'] = float(self.thresholds[pick])
-            report[map_type] = dict(
-                bg_thr=float(self.thresholds[pick]),
-                **{
-                    key: _plain(value)[pick]
-                    for key, value in means.items()
-                },
-                class_IoU=dict(zip(classes, _percent(scores['IoU'][pick]))),
-                grid={
-                    k: _plain(v)
-                    for k, v in means.items()
-                })
-        how = ('each at its best threshold, tuned with the masks of '
-               if self.score_thr == 'best' else
-               f'at bg_thr {self.score_thr} on ') + self.split
-        print_log(
-            f'maps of {num_images} images, {how}:\n{summary}\n{per_class}',
-            logger='current')
+            pick = self._pick(map_title(map_type), means['mIoU'])
+            found[map_type] = _MapScores(pick, float(self.thresholds[pick]),
+                                         means, _percent(scores['IoU'][pick]))
+        self._print(found, num_images)
         if self.out_file is not None:
             write_json(
                 self.out_file,
@@ -213,12 +185,83 @@ class CAMIoUMetric(BaseMetric):
                     tuned_on_split=self.score_thr == 'best',
                     num_images=num_images,
                     thresholds=self.thresholds.tolist(),
-                    maps=report))
-        return metrics
+                    maps={
+                        map_type: each.report(classes)
+                        for map_type, each in found.items()
+                    }))
+        return {
+            f'{map_type}/{key}': value
+            for map_type, each in found.items()
+            for key, value in dict(each.row, thr=each.bg_thr).items()
+        }
+
+    def _pick(self, name: str, miou: np.ndarray) -> int:
+        """Choose the threshold whose numbers are reported."""
+        if self.score_thr != 'best':
+            return int(abs(self.thresholds - self.score_thr).argmin())
+        pick = int(miou.argmax())
+        if pick in (0, len(self.thresholds) - 1):
+            print_log(
+                f'the best threshold of {name} lies at the end of the grid: '
+                'widen `thresholds`',
+                logger='current',
+                level=logging.WARNING)
+        return pick
+
+    def _print(self, found: dict[str, '_MapScores'], num_images: int) -> None:
+        summary = PrettyTable(
+            ['map', 'bg_thr', 'mIoU', 'FP', 'FN', 'Precision', 'Recall'])
+        per_class = PrettyTable()
+        per_class.add_column('class', list(self.dataset_meta['classes']))
+        for map_type, each in found.items():
+            name = map_title(map_type)
+            summary.add_row([name, f'{each.bg_thr:.2f}'] +
+                            [f'{value:.2f}' for value in each.row.values()])
+            per_class.add_column(f'{name} IoU', each.class_iou)
+        how = ('each at its best threshold, tuned with the masks of '
+               if self.score_thr == 'best' else
+               f'at bg_thr {self.score_thr} on ') + self.split
+        print_log(
+            f'maps of {num_images} images, {how}:\n{summary}\n{per_class}',
+            logger='current')
+
+
+class _MapScores(NamedTuple):
+    """Scores of one map type, in percent.
+
+    Attributes:
+        pick (int): Index of the threshold whose numbers are reported.
+        bg_thr (float): The threshold.
+        means (dict[str, np.ndarray]): At all T thresholds, (T, ) each.
+        class_iou (list[float | None]): IoU of each class at the one.
+    """
+    pick: int
+    bg_thr: float
+    means: dict[str, np.ndarray]
+    class_iou: list[float | None]
+
+    @property
+    def row(self) -> dict[str, float]:
+        """dict[str, float]: The means at the threshold."""
+        return {
+            k: float(values[self.pick])
+            for k, values in self.means.items()
+        }
+
+    def report(self, classes: Sequence[str]) -> dict:
+        """Return all scores for JSON, which knows no NaN."""
+        grid = {key: _plain(values) for key, values in self.means.items()}
+        return dict(
+            bg_thr=self.bg_thr,
+            **{
+                key: values[self.pick]
+                for key, values in grid.items()
+            },
+            class_IoU=dict(zip(classes, self.class_iou)),
+            grid=grid)
 
 
 def _plain(values: np.ndarray) -> list[float | None]:
-    """Numbers for JSON, which knows no NaN."""
     return [None if np.isnan(value) else float(value) for value in values]
 
 

@@ -140,17 +140,7 @@ class ImageLabelMetric(BaseMetric):
         metrics = dict(mF1=100 *
                        float(f1[counts > 0].mean()) if counts.any() else 0.)
         if ranked.any():
-            rng = np.random.default_rng(0)
-            shuffled = np.array([
-                _average_precision(rng.permutation(truth), scores,
-                                   ranked).mean() for _ in range(_NUM_SHUFFLES)
-            ])
-            mean = ap[ranked].mean()
-            metrics.update(
-                mAP=100 * float(mean),
-                chance=100 * float(shuffled.mean()),
-                p_value=float(
-                    (1 + (shuffled >= mean).sum()) / (1 + _NUM_SHUFFLES)))
+            metrics.update(_permutation_test(truth, scores, ranked))
         rows = {
             name:
             dict(
@@ -184,6 +174,21 @@ def _average_precision(truth: np.ndarray, scores: np.ndarray,
         average_precision_score(truth[:, i], scores[:, i])
         for i in np.flatnonzero(ranked)
     ])
+
+
+def _permutation_test(truth: np.ndarray, scores: np.ndarray,
+                      ranked: np.ndarray) -> dict[str, float]:
+    """Compare the mean AP to those of labels shuffled among the images."""
+    mean = _average_precision(truth, scores, ranked).mean()
+    rng = np.random.default_rng(0)
+    shuffled = np.array([
+        _average_precision(rng.permutation(truth), scores, ranked).mean()
+        for _ in range(_NUM_SHUFFLES)
+    ])
+    return dict(
+        mAP=100 * float(mean),
+        chance=100 * float(shuffled.mean()),
+        p_value=float((1 + (shuffled >= mean).sum()) / (1 + _NUM_SHUFFLES)))
 
 
 def image_label_table(scores: dict) -> PrettyTable:

@@ -128,6 +128,9 @@ class PseudoLabelWriter(BaseMetric):
 
         Args:
             image_id (str): Path below the image folder without extension.
+
+        Returns:
+            bool: Whether they are.
         """
         return is_labeled(self.out_dir, image_id, self.save_maps,
                           self.extra_map_types)
@@ -250,6 +253,9 @@ def is_labeled(out_dir: str | os.PathLike,
         with_maps (bool): Whether the maps belong to them.
         extra_map_types (Sequence[str]): Further map types that do. Defaults
             to ().
+
+    Returns:
+        bool: Whether all of them are there.
     """
     files = _label_files(Path(out_dir), image_id, with_maps, extra_map_types)
     return all(map(is_whole, files))

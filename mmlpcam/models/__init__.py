@@ -22,13 +22,13 @@ from .multi_scale_segmentor import MultiScaleSegmentor
 from .pair_head import PairHead
 from .pixel_adaptive_refiner import PixelAdaptiveRefiner
 from .pointwise_neck import PointwiseNeck
+from .prediction_cfg import check_bg_thr, prediction_settings
 from .pretrained_init import PretrainedInit
 from .prototype_bank import PrototypeBank
 from .psa import AffinityHead, AffinityNet
 from .recam_head import ReCAMHead
 from .saliency_refiner import SaliencyRefiner
 from .stored_maps import StoredMaps
-from .test_settings import check_bg_thr, prediction_settings
 
 __all__ = [
     'AMNHead', 'AMNPrototypeHead', 'AMNet', 'ASPPV2Head', 'AffinityHead',

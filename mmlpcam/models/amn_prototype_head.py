@@ -55,7 +55,11 @@ class AMNPrototypeHead(PrototypeHead):
             in_channels, num_classes, in_index=self.in_index, **(amn or {}))
 
     def classify(self, feats: Sequence[Tensor]) -> Tensor:
-        """Refuse: AMN starts from the labels of an image."""
+        """Refuse: AMN starts from the labels of an image.
+
+        Raises:
+            TypeError: Always.
+        """
         raise TypeError('AMN does not classify images, it needs their labels: '
                         'put ImageLabelDataset around the dataset, and leave '
                         'use_image_labels at True')

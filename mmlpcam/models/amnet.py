@@ -34,8 +34,8 @@ class AMNHead(BaseDecodeHead):
     Args:
         in_channels (int): Channels D of the feature map.
         num_classes (int): Number of classes with the background.
-        dilations (Sequence[int]): Of the convolutions. Defaults to (6, 12,
-            18, 24).
+        dilations (Sequence[int]): One convolution each, in cells of the
+            feature map. Defaults to (6, 12, 18, 24).
         smoothing (float): Of the labels, in [0, 1). Defaults to 0.4.
         dropout_ratio (float): On the weighted features. Defaults to 0.1.
         dropout_in_test (bool): Whether dropout acts in predictions too, as it
@@ -46,7 +46,8 @@ class AMNHead(BaseDecodeHead):
             standard deviation 0.01 for the convolutions.
 
     Raises:
-        ValueError: If `smoothing` is out of range.
+        ValueError: If `smoothing` is out of range, there are no dilations,
+            or one is not positive.
     """
 
     def __init__(
@@ -67,6 +68,10 @@ class AMNHead(BaseDecodeHead):
         if not 0 <= smoothing < 1:
             raise ValueError(
                 f'`smoothing` must be in [0, 1), but is {smoothing}')
+        if not dilations or min(dilations) < 1:
+            raise ValueError(
+                '`dilations` must be one or more positive integers, but got '
+                f'{dilations}')
         super().__init__(
             in_channels,
             in_channels,

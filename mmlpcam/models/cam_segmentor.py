@@ -5,7 +5,7 @@ from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor
 
 from .map_inference import MAP_DEFAULTS, predict_maps
-from .test_settings import complete_test_cfg
+from .prediction_cfg import complete_test_cfg
 
 
 @MODELS.register_module()

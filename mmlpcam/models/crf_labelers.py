@@ -35,12 +35,18 @@ class CRFLabeler(MapReader[Sequence[Tensor]], TrainingFree):
             does a GPU. A batch should hold a few images for each. Defaults
             to 0.
         **kwargs: See :class:`MapReader` and :class:`TrainingFree`.
+
+    Raises:
+        ValueError: If `num_workers` is below 0.
     """
 
     function: Callable
 
     def __init__(self, *args, num_workers: int = 0, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        if num_workers < 0:
+            raise ValueError('`num_workers` must be at least 0, but is '
+                             f'{num_workers}')
         crf = dict(self.test_cfg['crf'])
         crf['backend'] = choose_backend(crf.get('backend', 'auto'))
         # PseudoLabelLoop writes them beside the labels

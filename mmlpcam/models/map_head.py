@@ -169,7 +169,11 @@ class MapHead(BaseDecodeHead):
 
     def predict(self, inputs: Sequence[Tensor], batch_img_metas: list[dict],
                 test_cfg: ConfigType) -> Tensor:
-        """Refuse: maps need several scales and views of an image."""
+        """Refuse: maps need several scales and views of an image.
+
+        Raises:
+            TypeError: Always.
+        """
         raise TypeError(f'{type(self).__name__} gives maps through '
                         "CAMSegmentor: set model.type='CAMSegmentor'")
 
@@ -202,6 +206,9 @@ class PrototypeHead(MapHead):
             say. Defaults to None: maps as they are, as in LPCAM.
         whitening (int, optional): See :class:`PrototypeBank`.
         **kwargs: See :class:`MapHead`.
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
     map_types: tuple[str, ...] = ('lpcam_f', 'lpcam')

@@ -239,7 +239,15 @@ def _mask(maps: Tensor, labels: Sequence[int], bg_thr: float) -> Tensor:
 
 
 def without_padding(inputs: Tensor, metas: list[dict]) -> Tensor:
-    """Cut off what the data preprocessor added at the right and bottom."""
+    """Cut off what the data preprocessor added at the right and bottom.
+
+    Args:
+        inputs (Tensor): Images (N, 3, H, W), padded alike.
+        metas (list[dict]): Their metainfo, of which the first is looked at.
+
+    Returns:
+        Tensor: Images (N, 3, H', W'), a view.
+    """
     meta = metas[0]
     padding = meta.get('img_padding_size', meta.get('padding_size', (0, ) * 4))
     height, width = inputs.shape[-2:]

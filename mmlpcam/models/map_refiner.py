@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmlpcam.structures import ActivationMaps, find_map_type, load_maps
 from .map_inference import set_map_prediction, without_padding
-from .test_settings import complete_test_cfg
+from .prediction_cfg import complete_test_cfg
 
 # A segmentor gets a batch, a model without data preprocessor single images.
 Images = TypeVar('Images', Tensor, Sequence[Tensor])

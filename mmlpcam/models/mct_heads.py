@@ -5,7 +5,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
-from mmseg.utils import SampleList
+from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
 from mmlpcam.ops import flip_average, prototype_scores, refine_with_affinity
@@ -58,14 +58,36 @@ class ClassTokenHead(MapHead):
 
     def attention_maps(self, feats: Sequence[Tensor], classes: Sequence[int],
                        factor: Tensor | None, flip: bool) -> Tensor:
-        """Fuse attention with other maps and refine the product."""
+        """Fuse attention with other maps and refine the product.
+
+        Args:
+            feats (Sequence[Tensor]): Of :class:`MCTransformer`, in
+                evaluation mode: of N images, or with `flip` of 2N.
+            classes (Sequence[int]): The n 0-based foreground classes.
+            factor (Tensor, optional): Maps of these, (N or 2N, n, h, w),
+                >= 0. None: attention alone.
+            flip (bool): Whether there are mirror images to fuse.
+
+        Returns:
+            Tensor: Maps (N, n, h, w), float32, >= 0, not normalised.
+        """
         _, attention, affinity, _ = feats
         maps = attention[:, [*classes]].float()
         return self.refined(maps if factor is None else maps * factor,
                             affinity, flip)
 
     def refined(self, maps: Tensor, affinity: Tensor, flip: bool) -> Tensor:
-        """Refine the maps of each view, then fuse the views."""
+        """Refine the maps of each view, then fuse the views.
+
+        Args:
+            maps (Tensor): Maps (N, n, h, w), or with `flip` (2N, n, h, w),
+                the mirror images behind the images.
+            affinity (Tensor): Attention between patches, (N or 2N, hw, hw).
+            flip (bool): Whether there are mirror images to fuse.
+
+        Returns:
+            Tensor: Maps (N, n, h, w).
+        """
         if self.use_affinity:
             maps = refine_with_affinity(maps, affinity)
         return flip_average(maps) if flip else maps
@@ -149,7 +171,7 @@ class MCTPatchHead(ClassTokenHead, PrototypeHead):
                                 self.conv_seg.bias)
 
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: SampleList,
-             train_cfg: dict) -> dict[str, Tensor]:
+             train_cfg: ConfigType) -> dict[str, Tensor]:
         """Compute the losses of class tokens and patches, 1 to 1.
 
         Args:

@@ -42,7 +42,8 @@ class PrototypeBank(nn.Module):
             taken as they are.
 
     Raises:
-        ValueError: If `whitening` is not in [1, D].
+        ValueError: If `num_clusters` is below 1, or `whitening` is not in
+            [1, D].
     """
 
     class_prototypes: Tensor
@@ -60,6 +61,9 @@ class PrototypeBank(nn.Module):
                  channels: int,
                  whitening: int | None = None) -> None:
         super().__init__()
+        if num_clusters < 1:
+            raise ValueError('`num_clusters` must be at least 1, but is '
+                             f'{num_clusters}')
         self.is_whitened = whitening is not None
         if whitening is not None:
             if not 1 <= whitening <= channels:
@@ -80,7 +84,7 @@ class PrototypeBank(nn.Module):
 
     @property
     def is_built(self) -> bool:
-        """Whether any class has a prototype."""
+        """bool: Whether any class has a prototype."""
         return bool(self.class_valid.any())
 
     def compared(self, feats: Tensor) -> Tensor:

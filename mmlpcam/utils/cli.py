@@ -26,6 +26,19 @@ class SettingsAction(DictAction):
                          f'key=[1,2], but got {" ".join(values)} ({error})')
 
 
+def add_cfg_options(
+        parser: argparse.ArgumentParser,
+        description: str = 'settings to override, as key=value') -> None:
+    """Add ``--cfg-options``, as all tools with a config take it.
+
+    Args:
+        parser (argparse.ArgumentParser): Parser of the tool.
+        description (str): For the help. Defaults to words on any config.
+    """
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=SettingsAction, help=description)
+
+
 def parse_run_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """Add what every tool that runs a config takes, and parse.
 
@@ -37,12 +50,10 @@ def parse_run_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
         argparse.Namespace: All arguments. ``LOCAL_RANK`` is set in the
         environment, where MMEngine looks for it.
     """
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=SettingsAction,
-        help='settings to override, as key=value; a stage of a chain by its '
-        'name or number: stages.classifier.train_cfg.max_epochs=2')
+    add_cfg_options(
+        parser,
+        'settings to override, as key=value; a stage of a chain by its name '
+        'or number: stages.classifier.train_cfg.max_epochs=2')
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -68,8 +79,9 @@ def read_run_config(args: argparse.Namespace) -> Config:
     """Read the config of a run.
 
     Args:
-        args (argparse.Namespace): Arguments of a tool: ``config``, and where
-            it has them ``cfg_options``, ``launcher`` and ``work_dir``.
+        args (argparse.Namespace): Of :func:`parse_run_args`: ``config``,
+            ``cfg_options``, ``launcher`` and, where the tool has it,
+            ``work_dir``.
 
     Returns:
         Config: With the overrides; ``work_dir`` is ``work_dirs/<config

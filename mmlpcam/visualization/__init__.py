@@ -1,4 +1,4 @@
-"""Pictures."""
+"""Pictures, plots and pages; importing this package registers a hook."""
 from .curves import Curve, draw_curves
 from .html_report import HTMLReport, ReportPatch, ReportPhoto, ReportPrototype
 from .panels import draw_legend, draw_map, draw_mask, draw_panel

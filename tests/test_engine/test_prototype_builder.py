@@ -396,6 +396,8 @@ def test_argument_errors(kwargs, message):
     dict(max_iters=0),
     dict(images_per_class=0),
     dict(max_features_per_class=0),
+    dict(seed=-1),
+    dict(num_workers=-1),
 ])
 def test_argument_errors_before_the_work(kwargs):
     """Not after all features have been collected."""

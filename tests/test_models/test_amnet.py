@@ -153,3 +153,6 @@ def test_what_is_missing(stored):
         model.predict(randn(1, 3, *SIZE), samples)
     with pytest.raises(ValueError, match=r'\[0, 1\), but is 1.0'):
         AMNHead(8, 4, smoothing=1.)
+    for dilations in ((), (6, 0)):
+        with pytest.raises(ValueError, match='positive integers, but got'):
+            AMNHead(8, 4, dilations=dilations)

@@ -166,6 +166,11 @@ def test_a_negative_threshold():
         build('maps', fg_thr=.3, bg_thr=-.1)
 
 
+def test_a_negative_number_of_workers():
+    with pytest.raises(ValueError, match='`num_workers`.* 0, but is -1'):
+        build('maps', num_workers=-1)
+
+
 @pytest.mark.parametrize('fg_thr, bg_thr', [(.2, .3), (1.1, .3),
                                             (float('nan'), .3), ('otsu', .3),
                                             (.3, 'otsu')])

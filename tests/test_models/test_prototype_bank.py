@@ -40,6 +40,11 @@ def test_new_bank_is_empty():
                           'channels=5)')
 
 
+def test_bank_without_room_is_refused():
+    with pytest.raises(ValueError, match='`num_clusters`.* 1, but is 0'):
+        PrototypeBank(4, 0, 5)
+
+
 def test_set_class_fills_rows_and_masks():
     bank = filled()
     assert bank.class_valid.tolist() == [[True] * 3, [True, True, False],

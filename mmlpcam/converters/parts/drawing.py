@@ -160,6 +160,48 @@ def _paint_body(rng: np.random.Generator, index: int, dist: Field,
     return color * (1 - 0.75 * rim)
 
 
+def _paint_object(rng: np.random.Generator, index: int, scene: Scene,
+                  mask: np.ndarray, telling: np.ndarray, yy: Field, xx: Field,
+                  unit: float, scale: float) -> None:
+    """Paint body, part and shadow of class ``index`` (from 0), in place."""
+    kind = int(rng.integers(len(BODY_AREAS)))
+    pose, body = _place(rng, kind, mask > 0, yy, xx, scale)
+    along, across = _axes(pose, yy, xx)
+    spin = rng.uniform(0, 2 * np.pi)
+    x, y = along - pose.part_at, across
+    x, y = (x * np.cos(spin) + y * np.sin(spin),
+            y * np.cos(spin) - x * np.sin(spin))
+    part, part_color = TELLING_PARTS[index](x, y, pose.part_area)
+    body_color = _paint_body(rng, index, body, along, across, unit)
+
+    if rng.random() < _HIDDEN_PART_PROB:  # turned away
+        part = np.full_like(part, -np.inf)
+    outline = np.maximum(body, part)
+    shadow = cv2.GaussianBlur(soft_step(outline), (0, 0), 3 * unit)
+    shift = max(1, round(2 * unit))
+    shadow = np.roll(shadow, (shift, shift), (0, 1))
+    scene *= (1 - 0.35 * shadow)[..., None]
+    scene += soft_step(body)[..., None] * (body_color - scene)
+    part_color = part_color * (1 - 0.6 * soft_step(1.2 * unit - part))[...,
+                                                                       None]
+    scene += soft_step(part)[..., None] * (part_color - scene)
+    mask[outline > 0] = index + 1
+    telling[outline > 0] = False
+    telling[part > 0] = True
+
+
+def _describe(mask: np.ndarray, label: int) -> PartsObject:
+    """Return the box of what can be seen of an object."""
+    h, w = mask.shape
+    rows, cols = np.nonzero(mask == label)
+    bbox = (int(cols.min()), int(rows.min()), int(cols.max()), int(rows.max()))
+    return PartsObject(
+        label=label,
+        bbox=bbox,
+        truncated=bool(
+            min(bbox[:2]) == 0 or bbox[2] == w - 1 or bbox[3] == h - 1))
+
+
 def draw_parts_sample(seed: int,
                       split: str,
                       index: int,
@@ -208,31 +250,8 @@ def draw_parts_sample(seed: int,
     mask = np.zeros((h, w), np.uint8)
     telling = np.zeros((h, w), bool)
     scale = 1.0 if len(classes) == 1 else 0.84
-    for index_ in classes:
-        kind = int(rng.integers(len(BODY_AREAS)))
-        pose, body = _place(rng, kind, mask > 0, yy, xx, scale)
-        along, across = _axes(pose, yy, xx)
-        spin = rng.uniform(0, 2 * np.pi)
-        x, y = along - pose.part_at, across
-        x, y = (x * np.cos(spin) + y * np.sin(spin),
-                y * np.cos(spin) - x * np.sin(spin))
-        part, part_color = TELLING_PARTS[index_](x, y, pose.part_area)
-        body_color = _paint_body(rng, index_, body, along, across, unit)
-
-        if rng.random() < _HIDDEN_PART_PROB:  # turned away
-            part = np.full_like(part, -np.inf)
-        outline = np.maximum(body, part)
-        shadow = cv2.GaussianBlur(soft_step(outline), (0, 0), 3 * unit)
-        shift = max(1, round(2 * unit))
-        shadow = np.roll(shadow, (shift, shift), (0, 1))
-        scene *= (1 - 0.35 * shadow)[..., None]
-        scene += soft_step(body)[..., None] * (body_color - scene)
-        part_color = part_color * (
-            1 - 0.6 * soft_step(1.2 * unit - part))[..., None]
-        scene += soft_step(part)[..., None] * (part_color - scene)
-        mask[outline > 0] = index_ + 1
-        telling[outline > 0] = False
-        telling[part > 0] = True
+    for label in classes:
+        _paint_object(rng, label, scene, mask, telling, yy, xx, unit, scale)
 
     light = 1 + rng.uniform(-0.15, 0.15) + rng.uniform(
         -0.12, 0.12) * (xx / w - 0.5) + rng.uniform(-0.12, 0.12) * (
@@ -241,16 +260,5 @@ def draw_parts_sample(seed: int,
     scene += rng.normal(0, 0.02, scene.shape)
     image = np.round(np.clip(scene, 0, 1) * 255).astype(np.uint8)
 
-    objects = []
-    for index_ in classes:
-        rows, cols = np.nonzero(mask == index_ + 1)
-        bbox = (int(cols.min()), int(rows.min()), int(cols.max()),
-                int(rows.max()))
-        objects.append(
-            PartsObject(
-                label=index_ + 1,
-                bbox=bbox,
-                truncated=bool(
-                    min(bbox[:2]) == 0 or bbox[2] == w - 1
-                    or bbox[3] == h - 1)))
-    return PartsSample(image, mask, telling, tuple(objects))
+    objects = tuple(_describe(mask, label + 1) for label in classes)
+    return PartsSample(image, mask, telling, objects)

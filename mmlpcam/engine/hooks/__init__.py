@@ -3,9 +3,9 @@ from .channels_last_hook import ChannelsLastHook
 from .checkpoint_hook import CheckpointHook
 from .iter_seed_hook import IterSeedHook
 from .new_sizes_hook import NewSizesHook
-from .prototype_bank_hook import PrototypeBankHook
+from .prototype_bank_hook import PrototypeBankHook, find_bank_hook
 
 __all__ = [
     'ChannelsLastHook', 'CheckpointHook', 'IterSeedHook', 'NewSizesHook',
-    'PrototypeBankHook'
+    'PrototypeBankHook', 'find_bank_hook'
 ]

@@ -3,6 +3,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+from mmengine.config import Config, ConfigDict
 from mmengine.hooks import EMAHook, Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -112,14 +113,17 @@ class PrototypeBankHook(Hook):
                 'EMAHook runs after PrototypeBankHook, whose prototypes would '
                 'not be those of the averaged weights: leave the priority of '
                 "EMAHook at 'NORMAL', and that of PrototypeBankHook unset")
-        model = _unwrap(runner)
-        find_prototype_head(model)
+        find_prototype_head(_unwrap(runner))
         self.builder.prepare()
-        if self.refresher is None:
-            return
+        if self.refresher is not None:
+            self._connect_labels(runner)
+
+    def _connect_labels(self, runner: Runner) -> None:
+        """Let the training set read the labels of a run, new or resumed."""
+        loop = runner.train_loop
         self.refresher.connect(runner.train_dataloader.dataset,
                                runner.work_dir)
-        if by_iter:
+        if isinstance(loop, IterBasedTrainLoop):
             # MMEngine 0.10.7 has started the loader processes by now, with
             # a dataset that knew no folder
             loop.dataloader = runner.build_dataloader(
@@ -219,6 +223,28 @@ class PrototypeBankHook(Hook):
             self.refresher.refresh(
                 model, generation,
                 self.builder.map_settings(find_prototype_head(model)))
+
+
+def find_bank_hook(cfg: Config) -> ConfigDict:
+    """Find the one hook of a config that fills a prototype bank.
+
+    Args:
+        cfg (Config): Config of a run.
+
+    Returns:
+        ConfigDict: Config of the hook.
+
+    Raises:
+        ValueError: If there is none, or several.
+    """
+    hooks = [
+        hook for hook in cfg.get('custom_hooks') or []
+        if hook.type == 'PrototypeBankHook'
+    ]
+    if len(hooks) != 1:
+        raise ValueError(f'{cfg.filename} needs one PrototypeBankHook in '
+                         f'custom_hooks, but has {len(hooks)}')
+    return hooks[0]
 
 
 def _unwrap(runner: Runner) -> EncoderDecoder:

@@ -25,7 +25,7 @@ from .common import LATER, check_arguments, named, texts
 class Split(NamedTuple):
     """The data of one loop.
 
-    Args:
+    Attributes:
         dataset (Any): The dataset.
         loader (DataLoader): Its loader, or one of that form around numbers.
         whole (bool): Whether the images are known.
@@ -38,12 +38,12 @@ class Split(NamedTuple):
     ready: bool
 
 
-def build_split(cfg: Config, split: str) -> Split:
+def build_split(cfg: Config, name: str) -> Split:
     """Build a loader and its dataset, without the masks of earlier stages.
 
     Args:
         cfg (Config): Config of the run, with :data:`LATER` for these.
-        split (str): 'train', 'val' or 'test'.
+        name (str): 'train', 'val' or 'test'.
 
     Returns:
         Split: What was built.
@@ -53,8 +53,8 @@ def build_split(cfg: Config, split: str) -> Split:
         TypeError: If an argument is not known.
         ValueError: If anything else is not right.
     """
-    loader = cfg[f'{split}_dataloader']
-    with named(f'{split}_dataloader'):
+    loader = cfg[f'{name}_dataloader']
+    with named(f'{name}_dataloader'):
         wanted = loader['dataset']
         if not isinstance(wanted, Mapping):
             raise TypeError('`dataset` must be a dict with `type`, but is '
@@ -135,13 +135,13 @@ def smallest_batch(split: Split) -> int:
     return size if loader.drop_last else share % size or size
 
 
-def check_evaluator(cfg: Config, split: str, part: Split) -> None:
+def check_evaluator(cfg: Config, name: str, split: Split) -> None:
     """Build the metrics, and look for what they need.
 
     Args:
         cfg (Config): Config of the run.
-        split (str): 'val' or 'test'.
-        part (Split): The data of the loop.
+        name (str): 'val' or 'test'.
+        split (Split): The data of the loop.
 
     Raises:
         TypeError: If an argument is not known, or labels cannot be written
@@ -149,25 +149,25 @@ def check_evaluator(cfg: Config, split: str, part: Split) -> None:
         ValueError: If there are no true masks, or anything else is not
             right.
     """
-    metrics = cfg.get(f'{split}_evaluator')
+    metrics = cfg.get(f'{name}_evaluator')
     metrics = [metrics] if isinstance(metrics, Mapping) else metrics
     for metric in metrics:
         if not isinstance(metric, Mapping):
             continue
-        with named(f'{split}_evaluator'):
+        with named(f'{name}_evaluator'):
             check_arguments(METRICS, metric)
             if metric['type'] == 'PseudoLabelWriter':
-                if part.whole:
-                    with_image_ids(part.dataset)
+                if split.whole:
+                    with_image_ids(split.dataset)
                 continue  # building it makes its folder
             built = METRICS.build({
                 key: value
                 for key, value in metric.items() if key != 'output_dir'
             })
-        if not part.ready or not len(part.dataset):
+        if not split.ready or not len(split.dataset):
             continue
-        with named(f'{split}_dataloader'):
-            sample = part.dataset[0].get('data_samples', ())
+        with named(f'{name}_dataloader'):
+            sample = split.dataset[0].get('data_samples', ())
             sample = sample[0] if isinstance(sample, list) else sample
             if isinstance(built, IoUMetric | CAMIoUMetric) and not getattr(
                     built, 'format_only',

@@ -3,33 +3,36 @@ import copy
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dist import all_gather_object
+from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
+from torch.utils.data import Dataset
 
 from mmlpcam.datasets import with_image_ids
 from mmlpcam.utils.names import listed
 from ..hooks import PrototypeBankHook
+from ..prototype_builder import PrototypeBuilder
+from ..stage_inputs import PREFIX, stage_of, walk
 from .common import LATER, named, texts
-from .data import (build_split, check_evaluator, same_classes, smallest_batch,
-                   warn_of_tags)
+from .data import (Split, build_split, check_evaluator, same_classes,
+                   smallest_batch, warn_of_tags)
 from .model import ModelCheck
 from .settings import (build_hooks, check_bank, check_groups, check_names,
                        check_training)
 from .weights import check_weights
 
-_STAGE = 'stage://'
 _NUM_SAMPLES = 2  # that are loaded
 
 
 class Run(NamedTuple):
     """A run to look at.
 
-    Args:
+    Attributes:
         name (str): Name of the stage; '' for a run without stages.
         task (str): 'train' or 'test'.
         cfg (Config): Its config. It may refer to files of earlier stages.
@@ -98,7 +101,7 @@ def _check_runs(runs: Sequence[Run]) -> None:
                     run.cfg.get(f'{split}_dataloader')
                     for split in ('train', 'val', 'test')
             ]):
-                parent = _stage_of(text)
+                parent = stage_of(text)
                 if own and classes.get(parent) and len(own) != len(
                         classes[parent]):
                     raise ValueError(
@@ -115,7 +118,7 @@ def _check_maps(cfg: Config, image_ids: Sequence[str],
     Raises:
         ValueError: If it does not.
     """
-    source = _stage_of(str(cfg.model.get('map_dir')))
+    source = stage_of(str(cfg.model.get('map_dir')))
     if source not in written:
         return
     known = set(written[source])
@@ -132,12 +135,10 @@ def _check_maps(cfg: Config, image_ids: Sequence[str],
 def _check_run(run: Run) -> tuple[tuple[str, ...] | None, Sequence[str]]:
     """Check a run; return its classes, and the ids of its test images."""
     cfg = copy.deepcopy(run.cfg)
-    cfg._cfg_dict = _mark(cfg._cfg_dict)
-    if _stage_of(str(run.cfg.get('load_from'))):
+    cfg._cfg_dict = walk(cfg._cfg_dict, _mark)
+    starts = bool(cfg.get('load_from') or cfg.get('resume'))
+    if stage_of(str(run.cfg.get('load_from'))):
         cfg.load_from = None
-        starts = True
-    else:
-        starts = bool(cfg.get('load_from') or cfg.get('resume'))
     check_groups(cfg, run.task)
     check_names(cfg)
     hooks = build_hooks(cfg)
@@ -152,22 +153,55 @@ def _check_run(run: Run) -> tuple[tuple[str, ...] | None, Sequence[str]]:
     }
     builder = None
     if run.task == 'train':
-        by_iter, end = check_training(cfg)
-        for name, hook in hooks.items():
-            if isinstance(hook, PrototypeBankHook):
-                with named('PrototypeBankHook'):
-                    check_bank(cfg, hook, hooks, by_iter, end, starts)
-                    if not any(
-                            text.startswith(LATER)
-                            for text in texts(hook.builder.dataset)):
-                        datasets[name] = hook.builder.prepare()
-                    builder = hook.builder
+        builder = _check_loop_and_bank(cfg, hooks, starts, datasets)
         warn_of_tags(splits['train'].dataset)
     for name, split in splits.items():
         if name != 'train':
             check_evaluator(cfg, name, split)
     classes = same_classes(datasets)
     check_weights(cfg, run.task)
+    _check_model(cfg, splits, classes, builder)
+    ids: Sequence[str] = ()
+    if run.task == 'test' and splits['test'].whole and (
+            cfg.test_cfg.get('type') == 'PseudoLabelLoop'
+            or cfg.model.get('map_dir')):
+        with named('test_dataloader'):
+            ids = with_image_ids(splits['test'].dataset).image_ids
+    return classes, ids
+
+
+def _mark(text: str) -> str:
+    """Mark a file of another stage, which is not there yet."""
+    if not text.startswith(PREFIX):
+        return text
+    return LATER + text.removeprefix(PREFIX)
+
+
+def _check_loop_and_bank(
+        cfg: Config, hooks: dict[str, Hook], starts: bool,
+        datasets: dict[str, Dataset]) -> PrototypeBuilder | None:
+    """Check loop, optimiser and prototypes; return what builds these.
+
+    The photos of the prototypes are added to the datasets.
+    """
+    by_iter, end = check_training(cfg)
+    builder = None
+    for name, hook in hooks.items():
+        if not isinstance(hook, PrototypeBankHook):
+            continue
+        builder = hook.builder
+        with named('PrototypeBankHook'):
+            check_bank(cfg, hook, hooks, by_iter, end, starts)
+            if not any(
+                    text.startswith(LATER) for text in texts(builder.dataset)):
+                datasets[name] = builder.prepare()
+    return builder
+
+
+def _check_model(cfg: Config, splits: dict[str, Split],
+                 classes: Sequence[str] | None,
+                 builder: PrototypeBuilder | None) -> None:
+    """Check the model of a run on its data, as far as they are there."""
     with named('model'):
         model = ModelCheck(cfg)
     if classes is not None:
@@ -185,34 +219,7 @@ def _check_run(run: Run) -> tuple[tuple[str, ...] | None, Sequence[str]]:
     model.check_strides()
     if builder is not None:
         model.check_prototypes(builder)
-    if run.task == 'train':
+    if 'train' in splits:
         with named('train_dataloader'):
             smallest = smallest_batch(splits['train'])
         model.check_training(smallest)
-    ids: Sequence[str] = ()
-    if run.task == 'test' and splits['test'].whole and (
-            cfg.test_cfg.get('type') == 'PseudoLabelLoop'
-            or cfg.model.get('map_dir')):
-        with named('test_dataloader'):
-            ids = with_image_ids(splits['test'].dataset).image_ids
-    return classes, ids
-
-
-def _stage_of(text: str) -> str | None:
-    """Return the stage that a text refers to."""
-    if not text.startswith(_STAGE):
-        return None
-    return text.removeprefix(_STAGE).partition('/')[0]
-
-
-def _mark(node: Any) -> Any:
-    """Mark the files of other stages, which are not there yet."""
-    if isinstance(node, dict):
-        for key in list(node):
-            node[key] = _mark(node[key])
-        return node
-    if isinstance(node, list | tuple):
-        return type(node)(_mark(value) for value in node)
-    if isinstance(node, str) and node.startswith(_STAGE):
-        return LATER + node.removeprefix(_STAGE)
-    return node
