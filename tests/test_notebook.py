@@ -38,7 +38,7 @@ def test_cells_hold_no_outputs():
 def test_a_short_run(tmp_path):
     printed = run_cells(
         tmp_path, {
-            'NUM_PHOTOS = 120': 'NUM_PHOTOS = 6',
+            'NUM_PHOTOS = 240': 'NUM_PHOTOS = 6',
             'num_val=20': 'num_val=1',
             'EPOCHS = 18': 'EPOCHS = 1'
         })

@@ -99,8 +99,12 @@ def rank(map_dir: Path, bg_thr: float | str,
             if photo_dir is None:
                 each = class_confidence(maps.full(), bg_thr)
             elif name in photos:
-                each = class_agreement(maps.full(), bg_thr,
-                                       photos[name].read())
+                photo = photos[name].read()
+                if photo.shape[:2] != maps.size:
+                    raise ValueError(
+                        f'{photos[name].source} is {photo.shape[:2]} (H, W), '
+                        f'but its maps are {maps.size}')
+                each = class_agreement(maps.full(), bg_thr, photo)
             else:
                 raise ValueError(f'{photo_dir} holds no photo {name}, of '
                                  f'which there are maps in {map_dir}')

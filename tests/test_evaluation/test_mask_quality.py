@@ -146,8 +146,11 @@ def test_ranking_with_photos(labels, monkeypatch, capsys):
         rows = list(csv.DictReader(file))
     assert rows[-1]['photo'] == 'wrong'
     assert float(rows[-1]['confidence']) > float(rows[-2]['confidence'])
-    (photos / 'sharp.png').unlink()
     (labels / 'ranking.csv').unlink()
+    Image.fromarray(photo[:6]).save(photos / 'sharp.png')
+    assert run(monkeypatch, labels, '--photos', photos) == 1
+    assert 'sharp.png is (6, 8) (H, W), but' in capsys.readouterr().err
+    (photos / 'sharp.png').unlink()
     assert run(monkeypatch, labels, '--photos', photos) == 1
     assert 'holds no photo sharp' in capsys.readouterr().err
     assert not (labels / 'ranking.csv').exists()
