@@ -70,7 +70,7 @@ class RunContents:
     def __init__(self, config: Config, work_dir: Path) -> None:
         self.config = config
         self.work_dir = work_dir
-        self.stages = _stages_of(config, work_dir)
+        self.stages = stages_of(config, work_dir)
         if self.stages:
             cfg, self._maps_dir = _chain_maps(self.stages)
             segmentor_dir = Path(self.stages[-1].work_dir)
@@ -241,7 +241,7 @@ def choose(photos: Dataset, masks: dict[str, str],
     return sorted(shown[:num_images])
 
 
-def _stages_of(config: Config, work_dir: Path) -> list[Stage]:
+def stages_of(config: Config, work_dir: Path) -> list[Stage]:
     """Return the stages of a chain, in their order; of a joint run, none.
 
     The config gets the work dir.

@@ -33,8 +33,8 @@ class BankVariant:
     Attributes:
         map_type (str): 'lpcam', 'lpcam_f', or 'cam' for the maps without a
             bank. Defaults to 'lpcam'.
-        image_weight (float): See
-            :class:`~mmlpcam.models.map_head.PrototypeHead`. Defaults to 0.
+        image_weight (float): See :class:`~mmlpcam.models.PrototypeHead`.
+            Defaults to 0.
         spread (float, optional): The same. Defaults to None.
         center (bool): Whether the mean feature is subtracted first. Defaults
             to False.

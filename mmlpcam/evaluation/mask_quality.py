@@ -79,23 +79,20 @@ def class_agreement(maps: Tensor, bg_thr: float | str,
         maps (Tensor): Maps (n, H, W) in [0, 1].
         bg_thr (float | str): Score of the background in the mask, see
             :func:`~mmlpcam.ops.background_score`.
-        photo (np.ndarray): The photo, (H, W, 3) uint8, BGR or RGB.
+        photo (np.ndarray): The photo, (H', W', 3) uint8, BGR or RGB, of any
+            size.
 
     Returns:
         Tensor: (n, ) float32 in [0, 1]; 0 for a class that has no pixel.
-
-    Raises:
-        ValueError: If the photo has another size than the maps.
     """
-    if photo.shape[:2] != maps.shape[1:]:
-        raise ValueError(f'maps of size {tuple(maps.shape[1:])} (H, W) are '
-                         f'not those of a photo of size {photo.shape[:2]}')
     if not len(maps):
         return maps.new_zeros(0)
     bg_thr = background_score(maps, bg_thr)
-    shrink = min(1., _AGREEMENT_SIDE / max(photo.shape[:2]))
-    size = [max(1, round(shrink * side)) for side in photo.shape[:2]]
-    colors = torch.from_numpy(photo).permute(2, 0, 1).to(maps)
+    height, width = maps.shape[1:]
+    shrink = min(1., _AGREEMENT_SIDE / max(height, width))
+    size = [max(1, round(shrink * side)) for side in (height, width)]
+    colors = torch.from_numpy(np.ascontiguousarray(photo))
+    colors = colors.permute(2, 0, 1).to(maps)
     maps, colors = (
         F.interpolate(each[None], size, mode='area')[0]
         for each in (maps, colors))

@@ -10,8 +10,7 @@ from .fast_inference import fast_inference, fold_batch_norm, without_plans
 from .frozen_backbone import FrozenBackbone
 from .hf_backbone import HFBackbone
 from .irnet import EdgeHead, IRNet, StemResNet
-from .map_head import (MapHead, PrototypeHead, find_map_head,
-                       find_prototype_head, label_vectors)
+from .map_head import MapHead, find_map_head, label_vectors
 from .map_inference import (MAP_DEFAULTS, classify_images, image_labels,
                             multi_scale_maps, predict_maps, set_map_prediction)
 from .map_refiner import MapReader, MapRefiner, TrainingFree
@@ -25,6 +24,7 @@ from .pointwise_neck import PointwiseNeck
 from .prediction_cfg import check_bg_thr, prediction_settings
 from .pretrained_init import PretrainedInit
 from .prototype_bank import PrototypeBank
+from .prototype_head import PrototypeHead, find_prototype_head
 from .psa import AffinityHead, AffinityNet
 from .recam_head import ReCAMHead
 from .saliency_refiner import SaliencyRefiner

@@ -9,7 +9,8 @@ from torch import Tensor
 from mmlpcam.ops import flip_average, normalize_maps, prototype_scores
 from mmlpcam.structures import MapType, register_map_type
 from .amnet import AMNHead
-from .map_head import PrototypeHead, multi_hot
+from .map_head import multi_hot
+from .prototype_head import PrototypeHead
 
 register_map_type(MapType('amn_ungated', 'AMN, ungated'))
 

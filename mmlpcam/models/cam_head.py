@@ -6,7 +6,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmlpcam.ops import activation_maps, flip_average, prototype_scores
-from .map_head import PrototypeHead
+from .prototype_head import PrototypeHead
 
 
 @MODELS.register_module()
@@ -22,10 +22,10 @@ class CAMHead(PrototypeHead):
     - 'lpcam': LPCAM (https://arxiv.org/abs/2303.10334).
 
     Args:
-        *args: See :class:`~mmlpcam.models.map_head.PrototypeHead`.
+        *args: See :class:`~mmlpcam.models.prototype_head.PrototypeHead`.
         init_cfg (dict, optional): Defaults to a normal distribution with
             standard deviation 0.01.
-        **kwargs: See :class:`~mmlpcam.models.map_head.PrototypeHead`.
+        **kwargs: See :class:`~mmlpcam.models.prototype_head.PrototypeHead`.
     """
 
     map_types: tuple[str, ...] = ('cam', *PrototypeHead.map_types)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from mmlpcam.ops import flip_average, prototype_scores, refine_with_affinity
 from mmlpcam.structures import MapType, register_map_type
-from .map_head import MapHead, PrototypeHead, label_vectors
+from .map_head import MapHead, label_vectors
+from .prototype_head import PrototypeHead
 
 # maps of the official code go from their minimum to their maximum
 _fused = partial(MapType, normalization='minmax', eps=1e-8)
