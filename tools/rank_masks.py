@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import spearmanr
 
-from mmlpcam.apis import find_photos
-from mmlpcam.evaluation import (class_agreement, class_confidence, find_maps,
-                                read_bg_thr, read_manifest)
+from mmlpcam.apis import PhotoInput, find_photos
+from mmlpcam.evaluation import (class_confidence, find_maps, read_bg_thr,
+                                read_manifest)
 from mmlpcam.structures import ActivationMaps
 from mmlpcam.utils import atomic_path, write_bytes
 from mmlpcam.utils.masks import read_index_mask
@@ -83,31 +83,35 @@ def find_bg_thr(args: argparse.Namespace) -> float | str:
         raise ValueError(f'{error}: give --bg-thr') from error
 
 
-def rank(map_dir: Path, bg_thr: float | str,
-         photo_dir: str | None) -> list[Ranked]:
+def read_photo_of(name: str, photos: dict[str, PhotoInput],
+                  args: argparse.Namespace) -> np.ndarray:
+    """Read the photo of a mask. Maps may be of another size than both."""
+    if name not in photos:
+        raise ValueError(f'{args.photos} holds no photo {name}, of which '
+                         f'there are maps in {args.labels}')
+    photo = photos[name].read()
+    mask = args.labels / 'masks' / f'{name}.png'
+    if mask.is_file() and read_index_mask(mask).shape != photo.shape[:2]:
+        raise ValueError(f'{photos[name].source} is {photo.shape[:2]} (H, W), '
+                         f'but {mask} is not: they are not of one photo')
+    return photo
+
+
+def rank(args: argparse.Namespace, bg_thr: float | str) -> list[Ranked]:
     """Return the photos that have a class, the least certain mask first."""
+    map_dir = find_maps(args.labels, [])
     files = sorted(map_dir.rglob('*.npz'))
-    photos = {} if photo_dir is None else {
+    photos = {
         photo.name: photo
-        for photo in find_photos(photo_dir)
-    }
+        for photo in find_photos(args.photos)
+    } if args.photos else {}
     found = []
     for path in track_on_terminal((files, len(files))):
         maps = ActivationMaps.load(path)
         if maps.labels:
             name = path.relative_to(map_dir).with_suffix('').as_posix()
-            if photo_dir is None:
-                each = class_confidence(maps.full(), bg_thr)
-            elif name in photos:
-                photo = photos[name].read()
-                if photo.shape[:2] != maps.size:
-                    raise ValueError(
-                        f'{photos[name].source} is {photo.shape[:2]} (H, W), '
-                        f'but its maps are {maps.size}')
-                each = class_agreement(maps.full(), bg_thr, photo)
-            else:
-                raise ValueError(f'{photo_dir} holds no photo {name}, of '
-                                 f'which there are maps in {map_dir}')
+            photo = read_photo_of(name, photos, args) if args.photos else None
+            each = class_confidence(maps.full(), bg_thr, photo)
             found.append(
                 Ranked(name, float(each.mean()), maps.labels[each.argmin()]))
     if not found:
@@ -161,7 +165,7 @@ def main() -> int:
     out = args.out or args.labels
     try:
         bg_thr = find_bg_thr(args)
-        ranking = rank(find_maps(args.labels, []), bg_thr, args.photos)
+        ranking = rank(args, bg_thr)
         manifest = args.labels / 'manifest.json'
         names = read_manifest(manifest)['classes'] if manifest.exists() else []
         last = max(item.weakest for item in ranking) + 1

@@ -36,24 +36,31 @@ def read_bg_thr(manifest: str | os.PathLike) -> float | str:
     return settings['bg_thr']
 
 
-def class_confidence(maps: Tensor, bg_thr: float | str) -> Tensor:
-    """Compare the map of each class with its part of the mask.
+def class_confidence(maps: Tensor,
+                     bg_thr: float | str,
+                     photo: np.ndarray | None = None) -> Tensor:
+    """Tell how certain the mask of each class is.
 
-    It is the soft Jaccard index of the two: what a map holds inside of its
-    part, over what it holds anywhere and what lacks to 1 inside. It is 1
-    where maps are 0 and 1 alone, and low for maps that are weak inside or
-    strong outside of the mask. Taken as a probability, a map has about this
-    IoU in expectation; Borges et al., "Soft Dice Confidence" (2024,
-    https://arxiv.org/abs/2402.10665), do the same with Dice's index.
+    With the photo it is :func:`class_agreement`. Without, it is the soft
+    Jaccard index of the map of the class and its part of the mask: what the
+    map holds inside of its part, over what it holds anywhere and what lacks to
+    1 inside. It is 1 where maps are 0 and 1 alone, and low for maps that are
+    weak inside or strong outside of the mask. Taken as a probability, a map
+    has about this IoU in expectation; Borges et al., "Soft Dice Confidence"
+    (2024, https://arxiv.org/abs/2402.10665), do the same with Dice's index.
 
     Args:
         maps (Tensor): Maps (n, H, W) in [0, 1].
         bg_thr (float | str): Score of the background in the mask, see
             :func:`~mmlpcam.ops.background_score`.
+        photo (np.ndarray, optional): See :func:`class_agreement`. Defaults to
+            None.
 
     Returns:
         Tensor: (n, ) float32 in [0, 1]; 0 for a class that has no pixel.
     """
+    if photo is not None:
+        return class_agreement(maps, bg_thr, photo)
     if not len(maps):
         return maps.new_zeros(0)
     bg_thr = background_score(maps, bg_thr)
@@ -114,16 +121,13 @@ def mask_confidence(maps: ActivationMaps,
         maps (ActivationMaps): Maps of the image.
         bg_thr (float | str): Score of the background in the mask, see
             :func:`~mmlpcam.ops.background_score`.
-        photo (np.ndarray, optional): The image, (H, W, 3) uint8. Defaults to
+        photo (np.ndarray, optional): See :func:`class_agreement`. Defaults to
             None.
 
     Returns:
-        float: Mean over the labelled classes of :func:`class_agreement` with
-        the photo, or of :func:`class_confidence` without, in [0, 1]; 1 of an
-        image without classes, whose mask is background for certain.
+        float: Mean of :func:`class_confidence` over the labelled classes, in
+        [0, 1]; 1 of an image without, whose mask is background for certain.
     """
     if not maps.labels:
         return 1.
-    each = class_confidence(maps.full(), bg_thr) if photo is None else \
-        class_agreement(maps.full(), bg_thr, photo)
-    return float(each.mean())
+    return float(class_confidence(maps.full(), bg_thr, photo).mean())

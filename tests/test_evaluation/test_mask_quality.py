@@ -147,6 +147,9 @@ def test_ranking_with_photos(labels, monkeypatch, capsys):
         rows = list(csv.DictReader(file))
     assert rows[-1]['photo'] == 'wrong'
     assert float(rows[-1]['confidence']) > float(rows[-2]['confidence'])
+    # maps of a pipeline that resizes photos
+    maps_of(torch.ones(1, 16, 16), (0, )).save(labels / 'maps/sharp.npz')
+    assert run(monkeypatch, labels, '--photos', photos) == 0
     (labels / 'ranking.csv').unlink()
     Image.fromarray(photo[:6]).save(photos / 'sharp.png')
     assert run(monkeypatch, labels, '--photos', photos) == 1
