@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from mmlpcam.engine import (ClusterTable, Stage, StagedRunner,
                             init_trained_model, last_checkpoint, read_clusters)
+from mmlpcam.evaluation import read_bg_thr
 from mmlpcam.models import (CAMSegmentor, PrototypeHead, find_map_head,
                             set_map_prediction)
 from mmlpcam.structures import ActivationMaps, find_map_type
@@ -87,6 +88,9 @@ class RunContents:
         self.classifier = init_trained_model(cfg, cfg.load_from, 'cpu')
         self.kinds = _shown_maps(self.classifier)
         self.bg_thr = self.classifier.test_cfg['bg_thr']
+        manifest = Path(self._maps_dir or '', 'manifest.json')
+        if self._maps_dir and manifest.is_file():
+            self.bg_thr = read_bg_thr(manifest)  # with that of the set
         self.photos = _build_dataset(cfg.label_dataloader)
         self.truths = _true_masks(self.stages)
         self._segmentor_file = last_checkpoint(segmentor_dir)

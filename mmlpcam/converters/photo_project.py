@@ -137,8 +137,9 @@ THRESHOLD = {
     'bg_thr = 0.4  # score of the background: a higher one makes masks '
     'smaller',
     False:
-    "# score of the background: 'otsu' is that of each photo, by its maps; a\n"
-    '# number in [0, 1] is one for all, and a higher one makes masks smaller\n'
+    "# score of the background: 'otsu' is that of each photo, by its maps\n"
+    '# and those of the others; a number in [0, 1] is one for all, and a\n'
+    '# higher one makes masks smaller\n'
     "bg_thr = 'otsu'"
 }
 FIRST_LOOK = """\

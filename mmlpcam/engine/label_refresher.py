@@ -45,7 +45,8 @@ class LabelRefresher:
             images of the training set, whose pipeline only loads the image.
         map_type (str): Maps that give the masks, of those of the head.
             Defaults to 'lpcam'.
-        bg_thr (float | str): Score of the background, in [0, 1], or 'otsu'.
+        bg_thr (float | str): Score of the background, in [0, 1], or 'otsu' or
+            'li': of each image alone, see :class:`~mmlpcam.ops.AutoThreshold`.
             Defaults to 0.3.
         num_workers (int): Loader processes. Defaults to 2.
         batch_size (int): Most photos, of equal size, that are labelled

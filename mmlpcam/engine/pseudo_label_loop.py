@@ -1,24 +1,35 @@
 """Test loop that makes only the labels that are missing."""
 import hashlib
 import logging
+from statistics import median
 
+import torch
+from mmengine.dist import all_gather_object
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner, TestLoop
+from mmengine.runner import Runner, TestLoop, autocast
 from mmseg.registry import LOOPS
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
 from mmlpcam.datasets import with_image_ids
 from mmlpcam.evaluation import PseudoLabelWriter
-from mmlpcam.models import fast_inference, prediction_settings
+from mmlpcam.models import fast_inference, open_threshold, prediction_settings
 from mmlpcam.utils import on_main_process
 from mmlpcam.utils.names import listed
+
+# At most so many images tell the typical threshold of a set.
+_TYPICAL_IMAGES = 100
 
 
 @LOOPS.register_module()
 class PseudoLabelLoop(TestLoop):
     """Run a test for the images that a :class:`PseudoLabelWriter` lacks.
+
+    Where the masks have a threshold of each image, such as
+    ``bg_thr='otsu'``, it is brought halfway to the median of the set, which up
+    to 100 images spread over it tell first: see
+    :class:`~mmlpcam.ops.AutoThreshold`.
 
     Args:
         runner (Runner): The runner.
@@ -61,15 +72,20 @@ class PseudoLabelLoop(TestLoop):
         writer = self.evaluator.metrics[0]
         model = self.runner.model
         model = model.module if is_model_wrapper(model) else model
-        writer.open(
-            dict(
-                model=model_digest(model),
-                fp16=self.fp16,
-                **prediction_settings(model)), self._dataset.image_ids)
         # RepeatDataset shows an image more than once
         first: dict[str, int] = {}
         for index, image_id in enumerate(self._dataset.image_ids):
             first.setdefault(image_id, index)
+        digest = model_digest(model)
+        threshold = open_threshold(model)
+        if threshold is not None:
+            typical = writer.typical_threshold(digest)
+            if typical is None:
+                typical = self._typical_threshold(model, list(first.values()))
+            model.test_cfg['bg_thr'] = str(threshold._replace(typical=typical))
+        writer.open(
+            dict(model=digest, fp16=self.fp16, **prediction_settings(model)),
+            self._dataset.image_ids)
         # one rank decides, since others may already be writing
         missing = set(on_main_process(writer.missing))
         to_make = [
@@ -84,6 +100,33 @@ class PseudoLabelLoop(TestLoop):
         metrics = self._make(model)
         check_written(writer)
         return metrics
+
+    def _typical_threshold(self, model: nn.Module,
+                           indices: list[int]) -> float | None:
+        """Median threshold of images spread over the set, on all ranks.
+
+        None where no image has a label.
+        """
+        chosen = indices[::-(-len(indices) // _TYPICAL_IMAGES)]
+        found = {}
+        self.runner.model.eval()
+        with torch.no_grad(), fast_inference(model), autocast(
+                enabled=self.fp16):
+            for batch in self._build_dataloader(chosen):
+                for sample in self.runner.model.test_step(batch):
+                    if sample.img_labels:
+                        found[sample.image_id] = sample.bg_thr
+        # a sampler may give an image to two ranks
+        found = dict(
+            item for rank in all_gather_object(found) for item in rank.items())
+        if not found:
+            return None
+        typical = median(found.values())
+        print_log(
+            f'median threshold of {len(found)} images: {typical:.2f}',
+            logger='current',
+            level=logging.INFO)
+        return typical
 
     def _make(self, model: nn.Module) -> dict:
         """Run the test: that of TestLoop, with a model that is faster.

@@ -22,7 +22,8 @@ def read_bg_thr(manifest: str | os.PathLike) -> float | str:
             :class:`PseudoLabelWriter`.
 
     Returns:
-        float | str: The score, in [0, 1], or 'otsu'.
+        float | str: The score, in [0, 1], or an
+        :class:`~mmlpcam.ops.AutoThreshold` as text.
 
     Raises:
         FileNotFoundError: If there is no such file.

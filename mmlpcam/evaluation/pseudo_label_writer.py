@@ -15,6 +15,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmseg.registry import METRICS
 
+from mmlpcam.ops import AutoThreshold
 from mmlpcam.structures import ActivationMaps
 from mmlpcam.utils import check_writable, is_whole, read_json, write_json
 from mmlpcam.utils.masks import write_index_mask
@@ -122,6 +123,27 @@ class PseudoLabelWriter(BaseMetric):
                 leftover.unlink()
             self._write_manifest(complete=False)
         barrier()
+
+    def typical_threshold(self, model: str) -> float | None:
+        """Read the typical threshold of labels that are there already.
+
+        Args:
+            model (str): Digest of the model that makes the labels.
+
+        Returns:
+            float, optional: That of their ``bg_thr``, in [0, 1]; None where
+            there are no labels of this model, or with another threshold.
+
+        Raises:
+            ValueError: If the manifest is not as this class writes it.
+        """
+        if not self.manifest_file.exists():
+            return None
+        settings = read_manifest(self.manifest_file)['settings']
+        bg_thr = settings.get('test_cfg', {}).get('bg_thr')
+        if settings.get('model') != model or not isinstance(bg_thr, str):
+            return None
+        return AutoThreshold.parse(bg_thr).typical
 
     def is_written(self, image_id: str) -> bool:
         """Whether all files of an image are there and not cut.

@@ -21,7 +21,7 @@ from .multi_scale_segmentor import MultiScaleSegmentor
 from .pair_head import PairHead
 from .pixel_adaptive_refiner import PixelAdaptiveRefiner
 from .pointwise_neck import PointwiseNeck
-from .prediction_cfg import check_bg_thr, prediction_settings
+from .prediction_cfg import check_bg_thr, open_threshold, prediction_settings
 from .pretrained_init import PretrainedInit
 from .prototype_bank import PrototypeBank
 from .prototype_head import PrototypeHead, find_prototype_head
@@ -41,6 +41,6 @@ __all__ = [
     'SaliencyRefiner', 'StemResNet', 'StoredMaps', 'TrainingFree',
     'check_bg_thr', 'classify_images', 'fast_inference', 'find_map_head',
     'find_prototype_head', 'fold_batch_norm', 'image_labels', 'label_vectors',
-    'multi_scale_maps', 'predict_maps', 'prediction_settings',
-    'set_map_prediction', 'without_plans'
+    'multi_scale_maps', 'open_threshold', 'predict_maps',
+    'prediction_settings', 'set_map_prediction', 'without_plans'
 ]

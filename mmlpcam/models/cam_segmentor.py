@@ -26,8 +26,7 @@ class CAMSegmentor(EncoderDecoder):
     - extra_map_types (Sequence[str]): Further maps from the same features,
       to be compared by :class:`CAMIoUMetric`. Defaults to ().
     - bg_thr (float | str): Score of the background plane, in [0, 1], or
-      'otsu', see :func:`~mmlpcam.models.map_inference.set_map_prediction`.
-      Defaults to 0.3.
+      'otsu' or 'li', see :class:`~mmlpcam.ops.AutoThreshold`. Defaults to 0.3.
     - use_image_labels (bool): False predicts the labels as well. Defaults to
       True.
 

@@ -202,9 +202,9 @@ def set_map_prediction(sample: SegDataSample, maps: dict[str, ActivationMaps],
         sample (:obj:`SegDataSample`): Sample to change in place.
         maps (dict[str, ActivationMaps]): Maps by map type.
         map_type (str): The maps that give the mask.
-        bg_thr (float | str): Score of the background, in [0, 1]; 'otsu'
-            takes the one that separates the scores of the image best
-            (:func:`~mmlpcam.ops.otsu_thresholds`), without true masks.
+        bg_thr (float | str): Score of the background, in [0, 1], or
+            'otsu' or 'li', see :class:`~mmlpcam.ops.AutoThreshold`, for one of
+            the image by its scores, without true masks.
     """
     chosen = maps[map_type]
     size = sample.metainfo.get('ori_shape', chosen.size)[:2]

@@ -97,7 +97,7 @@ class MapRefiner(MapReader[Images]):
         map_type (str): What the maps that it makes are called: a registered
             :class:`~mmlpcam.structures.MapType`.
         defaults (dict): As of :class:`MapReader`; 'bg_thr', the score of the
-            background plane in [0, 1], or 'otsu', must be there.
+            background plane in [0, 1], or 'otsu' or 'li', must be there.
     """
 
     map_type: str

@@ -19,8 +19,8 @@ class PixelAdaptiveRefiner(MapRefiner[Sequence[Tensor]], TrainingFree):
 
     It has no weights and trains nothing: the fast alternative to a dense CRF.
     ``test_cfg`` takes ``bg_thr``, the score of the background plane in
-    [0, 1], or 'otsu', and the keyword arguments of that function; they
-    default to 0.3 and to its defaults.
+    [0, 1], or 'otsu' or 'li', and the keyword arguments of that function;
+    they default to 0.3 and to its defaults.
 
     Args:
         *args: See :class:`TrainingFree`.

@@ -1,6 +1,7 @@
 """Settings of a prediction."""
 from mmengine.model import BaseModel
 
+from mmlpcam.ops import AutoThreshold
 from .map_head import MapHead
 
 
@@ -37,13 +38,37 @@ def check_bg_thr(bg_thr: float | str, name: str) -> None:
         name (str): Name of the setting, for the error.
 
     Raises:
-        ValueError: If it is neither in [0, 1] nor 'otsu'.
+        ValueError: If it is neither in [0, 1] nor an
+            :class:`~mmlpcam.ops.AutoThreshold` as text.
     """
-    if bg_thr == 'otsu' or (isinstance(bg_thr, int | float)
-                            and 0 <= bg_thr <= 1):
-        return
-    raise ValueError(f"expected {name} in [0, 1], or 'otsu' for a threshold "
-                     f'of each image by its scores, but got {bg_thr!r}')
+    if isinstance(bg_thr, str):
+        try:
+            AutoThreshold.parse(bg_thr)
+        except ValueError as error:
+            raise ValueError(f'{name}: {error}') from error
+    elif not (isinstance(bg_thr, int | float) and 0 <= bg_thr <= 1):
+        raise ValueError(f"expected {name} in [0, 1], or 'otsu' or 'li' "
+                         'for a threshold of each image by its scores, but '
+                         f'got {bg_thr!r}')
+
+
+def open_threshold(model: BaseModel) -> AutoThreshold | None:
+    """Tell whether the masks of a model await the typical threshold of a set.
+
+    Args:
+        model (BaseModel): The model, not wrapped for distribution.
+
+    Returns:
+        AutoThreshold, optional: Its ``bg_thr``, without a typical threshold;
+        None where it is a number or has one.
+    """
+    test_cfg = model.test_cfg or {}
+    bg_thr = test_cfg.get('bg_thr')
+    # that of confident labels, beside `fg_thr`, makes no mask of two sides
+    if not isinstance(bg_thr, str) or 'fg_thr' in test_cfg:
+        return None
+    threshold = AutoThreshold.parse(bg_thr)
+    return threshold if threshold.typical is None else None
 
 
 def prediction_settings(model: BaseModel) -> dict:

@@ -20,7 +20,7 @@ class StoredMaps(MapReader[Sequence[Tensor]], TrainingFree):
     network. What predicted samples hold is listed in
     :func:`~mmlpcam.models.map_inference.set_map_prediction`. ``test_cfg``
     takes ``bg_thr``, the score of the background plane of the mask, in
-    [0, 1], or 'otsu'; it defaults to 0.3.
+    [0, 1], or 'otsu' or 'li'; it defaults to 0.3.
 
     Args:
         *args: See :class:`TrainingFree`.

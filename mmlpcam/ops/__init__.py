@@ -11,7 +11,6 @@ from .feature_affinity import (affinity_walk, affinity_walk_many,
                                feature_affinity)
 from .kmeans import KMeansResult, PointSet, kmeans, kmeans_many, kmeans_sklearn
 from .label_conditioned import balanced_smooth_loss, gated_maps
-from .otsu import background_score, otsu_thresholds
 from .patch_affinity import refine_with_affinity
 from .pixel_adaptive import pixel_adaptive_refine
 from .prototypes import (image_directions, nearest_similarity,
@@ -20,21 +19,23 @@ from .prototypes import (image_directions, nearest_similarity,
                          split_features)
 from .random_walk import (random_walk, random_walk_many, transition_matrix,
                           transition_of_pairs)
+from .score_thresholds import (AutoThreshold, background_score, li_threshold,
+                               otsu_thresholds)
 from .self_similarity import spread_by_similarity
 from .whitening import feature_moments, fit_whitening, unwhiten, whiten
 
 __all__ = [
-    'DenseCRF', 'KMeansResult', 'NORMALIZATIONS', 'PairKinds', 'PointSet',
-    'activation_maps', 'affinity_labels', 'affinity_loss', 'affinity_walk',
-    'affinity_walk_many', 'background_score', 'balanced_smooth_loss',
-    'confident_labels', 'covered_size', 'feature_affinity', 'feature_moments',
-    'fit_whitening', 'flip_average', 'full_size_maps', 'gated_maps',
-    'image_directions', 'infer_many', 'kmeans', 'kmeans_many',
-    'kmeans_sklearn', 'label_unary', 'masked_mean', 'nearest_similarity',
-    'normalize_maps', 'otsu_thresholds', 'pair_affinity', 'pair_kinds',
-    'pair_offsets', 'path_cells', 'pixel_adaptive_refine',
-    'prototype_direction', 'prototype_scores', 'random_walk',
-    'random_walk_many', 'refine_with_affinity', 'sample_map',
+    'AutoThreshold', 'DenseCRF', 'KMeansResult', 'NORMALIZATIONS', 'PairKinds',
+    'PointSet', 'activation_maps', 'affinity_labels', 'affinity_loss',
+    'affinity_walk', 'affinity_walk_many', 'background_score',
+    'balanced_smooth_loss', 'confident_labels', 'covered_size',
+    'feature_affinity', 'feature_moments', 'fit_whitening', 'flip_average',
+    'full_size_maps', 'gated_maps', 'image_directions', 'infer_many', 'kmeans',
+    'kmeans_many', 'kmeans_sklearn', 'label_unary', 'li_threshold',
+    'masked_mean', 'nearest_similarity', 'normalize_maps', 'otsu_thresholds',
+    'pair_affinity', 'pair_kinds', 'pair_offsets', 'path_cells',
+    'pixel_adaptive_refine', 'prototype_direction', 'prototype_scores',
+    'random_walk', 'random_walk_many', 'refine_with_affinity', 'sample_map',
     'select_class_prototypes', 'select_context_prototypes', 'softmax_unary',
     'source_and_neighbors', 'split_features', 'spread_by_similarity',
     'strided_maps', 'transition_matrix', 'transition_of_pairs', 'unwhiten',

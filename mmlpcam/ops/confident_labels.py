@@ -5,7 +5,7 @@ import numpy as np
 import torch
 
 from .dense_crf import DenseCRF, infer_many, label_unary, softmax_unary
-from .otsu import otsu_thresholds
+from .score_thresholds import otsu_thresholds
 
 
 def confident_labels(images: Sequence[np.ndarray],

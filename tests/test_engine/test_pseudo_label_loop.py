@@ -6,8 +6,9 @@ import torch
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmlpcam.engine import model_digest
+from mmlpcam.engine import PseudoLabelLoop, model_digest
 from mmlpcam.evaluation import PseudoLabelWriter
+from mmlpcam.ops import background_score
 from mmlpcam.structures import ActivationMaps
 
 pytestmark = pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``')
@@ -107,6 +108,58 @@ def test_first_run_writes_all(labels):
     assert labels.manifest['num_masks'] == 6
     assert labels.manifest['classes'] == list(labels.tiny.classes)
     assert labels.manifest['settings']['test_cfg']['bg_thr'] == .5
+
+
+def own_thresholds(labels):
+    """Thresholds of the maps with labels, each alone."""
+    maps = [
+        ActivationMaps.load(path) for path in labels.out_dir.glob('maps/*.npz')
+    ]
+    return [background_score(m.full(), 'otsu') for m in maps if m.labels]
+
+
+def test_threshold_of_each_image_and_of_the_set(labels):
+    """That of an image is brought halfway to the median."""
+    labels.run(bg_thr='otsu')
+    own = own_thresholds(labels)
+    assert len(set(own)) > 2
+    bg_thr = labels.manifest['settings']['test_cfg']['bg_thr']
+    assert bg_thr == f'otsu:{np.median(own):.4f}'
+    for path in labels.out_dir.glob('maps/*.npz'):
+        maps = ActivationMaps.load(path)
+        with Image.open(labels.out_dir / f'masks/{path.stem}.png') as image:
+            mask = torch.from_numpy(np.array(image))
+        scores = maps.full().amax(0) if maps.labels else torch.zeros(1, 1)
+        expected = scores > background_score(maps.full(), bg_thr)
+        # maps are stored in half precision
+        assert ((mask > 0) != expected).float().mean() < .01
+
+
+def test_threshold_of_the_set_from_few_images(labels, monkeypatch):
+    monkeypatch.setattr('mmlpcam.engine.pseudo_label_loop._TYPICAL_IMAGES', 1)
+    labels.run(bg_thr='otsu')
+    own = own_thresholds(labels)
+    first = labels.manifest['settings']['test_cfg']['bg_thr']
+    assert float(first.split(':')[1]) in [round(each, 4) for each in own]
+
+
+def test_threshold_of_the_set_stays_when_labels_are_continued(
+        labels, monkeypatch):
+    """The images of the first run decide, not those of the second."""
+    labels.run(bg_thr='otsu')
+    before = labels.content()
+    (labels.out_dir / 'masks' / f'{labels.data.image_ids[0]}.png').unlink()
+
+    def again(*args):
+        raise AssertionError('it is known')
+
+    monkeypatch.setattr(PseudoLabelLoop, '_typical_threshold', again)
+    assert labels.run(bg_thr='otsu') == {'labels/written': 1}
+    assert labels.content() == before
+    # of another model it is another
+    labels.train(seed=1)
+    with pytest.raises(AssertionError, match='it is known'):
+        labels.run(bg_thr='otsu')
 
 
 def test_second_run_writes_none(labels):
