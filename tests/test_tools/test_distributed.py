@@ -89,7 +89,9 @@ def label(job, out, *options):
     return evaluate(job, out, 'test_cfg.type=PseudoLabelLoop',
                     'test_evaluator._delete_=True',
                     'test_evaluator.type=PseudoLabelWriter',
-                    f'test_evaluator.out_dir={out}', *options)
+                    f'test_evaluator.out_dir={out}',
+                    # asks all ranks for the median of the set
+                    'model.test_cfg.bg_thr=otsu', *options)
 
 
 @pytest.fixture(scope='module')
@@ -190,6 +192,12 @@ def test_same_bank(ranks, number, name):
     assert built.sum() == (4 if name == 'all' else 2)
     assert built[CLASSES.index(RARE) - 1] == (name == 'all')
     assert not built[CLASSES.index(ABSENT) - 1]
+
+
+def test_ranks_ask_for_one_typical_threshold(ranks):
+    settings = json.loads((ranks / '1/all/manifest.json').read_text())
+    assert re.fullmatch(r'otsu:0\.\d{4}',
+                        settings['settings']['test_cfg']['bg_thr'])
 
 
 @pytest.mark.parametrize('number, name', COMPARED)
