@@ -4,7 +4,8 @@
     python examples/ray_data.py my_project/segmentor.py \
         runs/first/segmentor photos masks --workers 8 --gpus 1
 
-Each worker loads the model once. `masks` gets Parquet files with path, height,
+Each worker loads the model once and takes a CPU; keep one free, which reads
+photos, or nothing moves. `masks` gets Parquet files with path, height,
 width and the mask of each photo, rows of class indices one after the other
 (uint8). Unlike tools/label_shards.py, Ray makes all of it again after a stop.
 """
