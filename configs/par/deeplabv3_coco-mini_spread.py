@@ -5,6 +5,5 @@ _base_ = './deeplabv3_coco-mini.py'
 # background scores tuned on the training images
 stages = dict(
     maps=dict(
-        model=dict(
-            decode_head=dict(spread=4.), test_cfg=dict(bg_thr=0.88))),
+        model=dict(decode_head=dict(spread=4.), test_cfg=dict(bg_thr=0.88))),
     labels=dict(model=dict(test_cfg=dict(bg_thr=0.88))))

@@ -5,6 +5,5 @@ _base_ = './deeplabv3_voc-animals.py'
 # background scores tuned on the training images
 stages = dict(
     maps=dict(
-        model=dict(
-            decode_head=dict(spread=4.), test_cfg=dict(bg_thr=0.46))),
+        model=dict(decode_head=dict(spread=4.), test_cfg=dict(bg_thr=0.46))),
     labels=dict(model=dict(test_cfg=dict(bg_thr=0.48))))

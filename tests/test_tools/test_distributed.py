@@ -86,12 +86,16 @@ def evaluate(job, out, *options):
 
 
 def label(job, out, *options):
-    return evaluate(job, out, 'test_cfg.type=PseudoLabelLoop',
-                    'test_evaluator._delete_=True',
-                    'test_evaluator.type=PseudoLabelWriter',
-                    f'test_evaluator.out_dir={out}',
-                    # asks all ranks for the median of the set
-                    'model.test_cfg.bg_thr=otsu', *options)
+    return evaluate(
+        job,
+        out,
+        'test_cfg.type=PseudoLabelLoop',
+        'test_evaluator._delete_=True',
+        'test_evaluator.type=PseudoLabelWriter',
+        f'test_evaluator.out_dir={out}',
+        # asks all ranks for the median of the set
+        'model.test_cfg.bg_thr=otsu',
+        *options)
 
 
 @pytest.fixture(scope='module')
