@@ -107,7 +107,8 @@ class PseudoLabelLoop(TestLoop):
 
         None where no image has a label.
         """
-        chosen = indices[::-(-len(indices) // _TYPICAL_IMAGES)]
+        step = max(1, -(-len(indices) // _TYPICAL_IMAGES))
+        chosen = indices[::step]
         found = {}
         self.runner.model.eval()
         with torch.no_grad(), fast_inference(model), autocast(

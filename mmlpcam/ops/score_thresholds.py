@@ -97,8 +97,8 @@ def li_threshold(scores: Tensor) -> float:
     return (best + 1) / _NUM_BINS
 
 
-_METHODS = {'otsu': lambda scores: otsu_thresholds(scores)[0]}
-_METHODS['li'] = li_threshold
+_METHODS = dict(
+    otsu=lambda scores: otsu_thresholds(scores)[0], li=li_threshold)
 
 
 class AutoThreshold(NamedTuple):
