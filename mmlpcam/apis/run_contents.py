@@ -88,9 +88,9 @@ class RunContents:
         self.classifier = init_trained_model(cfg, cfg.load_from, 'cpu')
         self.kinds = _shown_maps(self.classifier)
         self.bg_thr = self.classifier.test_cfg['bg_thr']
-        manifest = Path(self._maps_dir or '', 'manifest.json')
-        if self._maps_dir and manifest.is_file():
-            self.bg_thr = read_bg_thr(manifest)  # with that of the set
+        if self._maps_dir and (self._maps_dir / 'manifest.json').is_file():
+            # with the typical threshold of the set
+            self.bg_thr = read_bg_thr(self._maps_dir / 'manifest.json')
         self.photos = _build_dataset(cfg.label_dataloader)
         self.truths = _true_masks(self.stages)
         self._segmentor_file = last_checkpoint(segmentor_dir)

@@ -1,40 +1,13 @@
 """How certain masks are, told without true masks."""
-import os
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmlpcam.models import check_bg_thr
 from mmlpcam.ops import background_score, pixel_adaptive_refine
 from mmlpcam.structures import ActivationMaps
-from .pseudo_label_writer import read_manifest
 
 _AGREEMENT_SIDE = 160  # pixels of the longer side; larger ones tell no more
-
-
-def read_bg_thr(manifest: str | os.PathLike) -> float | str:
-    """Tell with which score of the background masks were made.
-
-    Args:
-        manifest (str | os.PathLike): ``manifest.json`` of a
-            :class:`PseudoLabelWriter`.
-
-    Returns:
-        float | str: The score, in [0, 1], or an
-        :class:`~mmlpcam.ops.AutoThreshold` as text.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it does not say.
-    """
-    settings = read_manifest(manifest)['settings'].get('test_cfg', {})
-    try:
-        check_bg_thr(settings.get('bg_thr'), 'test_cfg.bg_thr')
-    except ValueError as error:
-        raise ValueError(f'{manifest}: {error}') from error
-    return settings['bg_thr']
 
 
 def class_confidence(maps: Tensor,

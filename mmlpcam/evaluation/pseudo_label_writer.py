@@ -15,6 +15,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmseg.registry import METRICS
 
+from mmlpcam.models import check_bg_thr
 from mmlpcam.ops import AutoThreshold
 from mmlpcam.structures import ActivationMaps
 from mmlpcam.utils import check_writable, is_whole, read_json, write_json
@@ -135,15 +136,17 @@ class PseudoLabelWriter(BaseMetric):
             there are no labels of this model, or with another threshold.
 
         Raises:
-            ValueError: If the manifest is not as this class writes it.
+            ValueError: If the manifest is not as this class writes it, or
+                names no ``bg_thr`` of the labels of this model.
         """
         if not self.manifest_file.exists():
             return None
         settings = read_manifest(self.manifest_file)['settings']
-        bg_thr = settings.get('test_cfg', {}).get('bg_thr')
-        if settings.get('model') != model or not isinstance(bg_thr, str):
+        if settings.get('model') != model:
             return None
-        return AutoThreshold.parse(bg_thr).typical
+        bg_thr = read_bg_thr(self.manifest_file)
+        return AutoThreshold.parse(bg_thr).typical if isinstance(bg_thr,
+                                                                 str) else None
 
     def is_written(self, image_id: str) -> bool:
         """Whether all files of an image are there and not cut.
@@ -329,6 +332,29 @@ def read_manifest(path: str | os.PathLike) -> dict:
             f'{Path(path).parent} to make the labels anew, or choose another '
             'folder')
     return content
+
+
+def read_bg_thr(manifest: str | os.PathLike) -> float | str:
+    """Tell with which score of the background masks were made.
+
+    Args:
+        manifest (str | os.PathLike): ``manifest.json`` of a
+            :class:`PseudoLabelWriter`.
+
+    Returns:
+        float | str: The score, in [0, 1], or an
+        :class:`~mmlpcam.ops.AutoThreshold` as text.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it does not say.
+    """
+    settings = read_manifest(manifest)['settings'].get('test_cfg', {})
+    try:
+        check_bg_thr(settings.get('bg_thr'), 'test_cfg.bg_thr')
+    except ValueError as error:
+        raise ValueError(f'{manifest}: {error}') from error
+    return settings['bg_thr']
 
 
 def _label_files(out_dir: Path, image_id: str, with_maps: bool,
