@@ -7,7 +7,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
-from mmlpcam.ops import activation_maps, flip_average, prototype_scores
+from mmlpcam.ops import activation_maps, flip_average
 from mmlpcam.structures import MapType, register_map_type
 from .cam_head import CAMHead
 from .map_head import label_vectors
@@ -22,8 +22,11 @@ class ReCAMHead(CAMHead):
     The feature of a class is the mean of the feature map, weighted by the CAM
     of this class. A second classifier learns to tell the features of the
     labelled classes of an image apart, with a softmax; its weights times
-    those of the first are what 'recam' maps and prototypes are made with.
-    It starts from the weights of a trained :class:`CAMHead`.
+    those of the first are what 'recam' maps are made with. These maps say
+    which features are clustered; the first classifier scores the centres, as
+    in LPCAM: products of two weights are so small that a softmax over them
+    hardly tells classes apart. It starts from the weights of a trained
+    :class:`CAMHead`.
 
     Args:
         *args: See :class:`CAMHead`.
@@ -56,17 +59,6 @@ class ReCAMHead(CAMHead):
         if not self.use_product:
             return self.weight
         return self.weight * self.recam.weight.flatten(1)
-
-    def class_scores(self, centers: Tensor) -> Tensor:
-        """Classify centres of local features.
-
-        Args:
-            centers (Tensor): Cluster centres at their raw scale, (K, D).
-
-        Returns:
-            Tensor: Softmax over the foreground classes, (K, C).
-        """
-        return prototype_scores(centers, self.map_weight.detach())
 
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: SampleList,
              train_cfg: ConfigType) -> dict[str, Tensor]:

@@ -67,9 +67,10 @@ def test_maps_and_scores(use_product):
                        'recam', [3, 1],
                        flip=True)
     torch.testing.assert_close(fused, found)
-    centers = randn(7, 6, seed=4)
+    # prototypes are those of the first classifier, as of LPCAM
+    centers, first = randn(7, 6, seed=4), model.conv_seg.weight[..., 0, 0]
     torch.testing.assert_close(
-        model.class_scores(centers), (centers @ weight.T).softmax(1))
+        model.class_scores(centers), (centers @ first.T).softmax(1))
     # the maps of the first classifier are there as well
     cam = model.maps([feats], 'cam', [0], flip=False)
     torch.testing.assert_close(
