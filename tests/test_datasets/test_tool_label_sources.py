@@ -5,6 +5,7 @@ import pytest
 from mmseg.registry import TASK_UTILS
 
 from mmlpcam.converters.label_source_args import describe_sources
+from mmlpcam.datasets import TagEncoder
 
 CLASSES = ('cat', 'dog', 'traffic light')
 
@@ -105,6 +106,24 @@ def test_label_studio_with_two_controls(studio):
 def test_label_studio_errors(studio, tasks, message):
     with pytest.raises(ValueError, match=message):
         studio(*tasks, ids=['a'])
+
+
+# --- TagEncoder -----------------------------------------------------------
+
+
+@pytest.mark.parametrize('tag', [None, '', ' ', 1, ['cat'], dict(name='cat')])
+def test_what_is_no_name_is_never_left_out(tag):
+    encoder = TagEncoder(CLASSES, ignore_unknown=True)
+    with pytest.raises(ValueError, match='line 3: unknown class'):
+        encoder.encode(['dog', tag], 'line 3')
+    assert encoder.encode(['dog', 'fish'], 'line 3') == (1, )
+
+
+def test_a_text_is_no_list_of_tags():
+    with pytest.raises(ValueError, match="a list of tags, but got 'ab'"):
+        TagEncoder(('a', 'b')).encode('ab', 'line 3')
+    with pytest.raises(ValueError, match="integer class index .* got '0_1'"):
+        TagEncoder(CLASSES, as_index=True).encode(['0_1'], 'line 3')
 
 
 # --- CVATXMLLabels --------------------------------------------------------

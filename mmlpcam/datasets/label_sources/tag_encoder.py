@@ -59,15 +59,20 @@ names: 'dog'
             tuple[int, ...]: Sorted unique class indices.
 
         Raises:
-            ValueError: If a tag is no class.
+            ValueError: If a tag is no class, also one that is left out where
+                it is unknown but no name at all, or `tags` is one text.
         """
+        if isinstance(tags, str):  # its letters are no tags
+            raise ValueError(f'{where}: expected a list of tags, but got '
+                             f'{tags!r}')
         convert = self._check_index if self.as_index else self._find_name
         found = {convert(tag, where) for tag in tags}
         return tuple(sorted(index for index in found if index is not None))
 
     def _check_index(self, tag: Any, where: str) -> int:
         try:
-            if isinstance(tag, bool | float):  # int() would round in silence
+            # int() would round in silence, and reads 1_2 as 12
+            if isinstance(tag, bool | float) or '_' in str(tag):
                 raise ValueError
             index = int(tag)
         except (TypeError, ValueError):
@@ -82,8 +87,9 @@ names: 'dog'
         return index
 
     def _find_name(self, tag: Any, where: str) -> int | None:
-        index = self.indices.get(to_nfc(tag)) if isinstance(tag, str) else None
-        if index is not None or self.ignore_unknown:
+        is_name = isinstance(tag, str) and bool(tag.strip())
+        index = self.indices.get(to_nfc(tag)) if is_name else None
+        if index is not None or (is_name and self.ignore_unknown):
             return index
         by_lower = {name.lower(): name for name in self.indices}
         near = [
