@@ -75,12 +75,40 @@ def test_label_studio(studio):
         }
 
 
+@pytest.mark.parametrize('address, image_id', [
+    ('https://b.s3.com/in/a.jpg?AWSAccessKeyId=AB&Signature=x%2Fy', 'in/a'),
+    ('https://host/data/local-files/?id=3&d=photos/in/a.jpg', 'in/a'),
+    ('C:\\photos\\in\\a.jpg', 'in/a'),
+    ('/data/local-files/?d=photos%5Cin%5Ca.jpg', 'in/a'),
+    ('photos/n#1.jpg', 'n#1'),
+    ('photos/n?1.jpg', 'n?1'),
+    ('photos/50%25.jpg', '50%25'),
+    ('http://[x/in/a.jpg', 'in/a'),
+])
+def test_label_studio_addresses(studio, address, image_id):
+    # what follows # or ? in the name of a file is no part of an address
+    ids = ['in/a', 'n', 'n#1', 'n?1', '50%25']
+    more = [task(f'{i}.jpg', 'dog') for i in ids if i != image_id]
+    found = studio(task(address, 'cat', 'dog'), *more, ids=ids)
+    assert found == {i: (0, 1) if i == image_id else (1, ) for i in ids}
+
+
+def test_label_studio_with_other_texts(studio):
+    data = dict(image='a.jpg', text='//[b', note='Q: or/so?', other='\0/x')
+    assert studio(task('', 'cat', data=data), ids=['a']) == {'a': (0, )}
+    data['old'] = 'x/b.jpg'
+    with pytest.raises(ValueError, match="name several images, 'a', 'b'"):
+        studio(task('', 'cat', data=data), ids=['a', 'b'])
+
+
 def test_label_studio_with_two_controls(studio):
     both = task('a.jpg', 'cat')
     both['annotations'][1]['result'] += task(
         'a.jpg', 'sharp', control='quality')['annotations'][1]['result']
-    with pytest.raises(ValueError, match="from_name to one of 'quality', 't"):
-        studio(both, ids=['a'], ignore_unknown=True)
+    for ignore in (False, True):
+        with pytest.raises(
+                ValueError, match="from_name to one of 'quality', 't"):
+            studio(both, ids=['a'], ignore_unknown=ignore)
     assert studio(both, ids=['a'], from_name='tags') == {'a': (0, )}
     with pytest.raises(ValueError, match="no choices named 'tag'"):
         studio(both, ids=['a'], from_name='tag')
@@ -102,6 +130,20 @@ def test_label_studio_with_two_controls(studio):
             'a.jpg',
             annotations=[dict(result=[dict(type='choices', from_name='t')])])
     ], "image 'a' .*'value' is missing"),
+    ([
+        task(
+            'a.jpg',
+            annotations=[
+                dict(result=[
+                    dict(
+                        type='choices',
+                        from_name='t',
+                        value=dict(choices='cat'))
+                ])
+            ])
+    ], "expected a list as choices, but got 'cat'"),
+    ([task('', data=dict(image_id=5))], 'name of an image as data.image_id'),
+    ([task('', data=['a.jpg'])], 'expected an object as data'),
 ])
 def test_label_studio_errors(studio, tasks, message):
     with pytest.raises(ValueError, match=message):

@@ -1,9 +1,8 @@
-import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from mmseg.registry import TASK_UTILS
 
@@ -55,7 +54,7 @@ class LabelStudioLabels(ImageLabelSource):
         path = existing_path(self.json_file, 'LabelStudioLabels: json_file')
         encoder = TagEncoder(classes, ignore_unknown=self.ignore_unknown)
         strangers: list[str] = []
-        labels = {}
+        found: dict[str, tuple[list[str], str]] = {}
         controls: set[str] = set()
         for image_id, results, where in read_annotations(
                 path, ImageFinder(images), strangers):
@@ -65,19 +64,27 @@ class LabelStudioLabels(ImageLabelSource):
                     if result['type'] == 'choices' and self.from_name in (
                             None, result['from_name']):
                         controls.add(str(result['from_name']))
-                        choices += result['value']['choices']
-            labels[image_id] = encoder.encode(choices, where)
+                        chosen = result['value']['choices']
+                        if not isinstance(chosen, list):
+                            raise ValueError('expected a list as choices, but '
+                                             f'got {chosen!r:.80}')
+                        choices += chosen
+            found[image_id] = choices, where
         if len(controls) > 1:
             raise ValueError(f'{path} has choices of {len(controls)} kinds: '
                              f'set from_name to one of '
                              f'{listed(sorted(controls))}')
-        if labels and not controls:
+        if found and not controls:
             named = f' named {self.from_name!r}' if self.from_name else ''
             raise ValueError(f'{path} has no choices{named} in any annotation')
-        check_all_labeled(labels, images, f'json_file {str(path)!r}',
-                          'Expected a task with an annotation for each',
-                          strangers)
-        return labels
+        check_all_labeled(
+            found, images, f'json_file {str(path)!r}',
+            'Expected a task with an annotation for each, not '
+            'skipped or cancelled', strangers)
+        return {
+            image_id: encoder.encode(choices, where)
+            for image_id, (choices, where) in found.items()
+        }
 
 
 def read_annotations(path: Path,
@@ -111,7 +118,10 @@ def read_annotations(path: Path,
                 if not annotation.get('was_cancelled')
             ]
             data = task['data']
-            image_id = _image_of(data, images)
+            if not isinstance(data, dict):
+                raise ValueError(f'expected an object as data, but got '
+                                 f'{data!r:.80}')
+        image_id = _image_of(data, images, where)
         if image_id is None:
             if strangers is not None:
                 strangers.extend(_texts(data)[:1])
@@ -132,34 +142,45 @@ def _texts(data: Mapping[str, Any]) -> list[str]:
     return [value for value in data.values() if isinstance(value, str)]
 
 
-def _image_of(data: Mapping[str, Any], images: ImageFinder) -> str | None:
+def _image_of(data: Mapping[str, Any], images: ImageFinder,
+              where: str) -> str | None:
     """Return the image that the data of a task name."""
     if 'image_id' in data:
-        return images.find(data['image_id'], 'data.image_id')
+        name = data['image_id']
+        if not isinstance(name, str):
+            raise ValueError(f'{where}: expected the name of an image as '
+                             f'data.image_id, but got {name!r:.80}')
+        return images.find(name, f'{where}, data.image_id')
     found = {
         image_id
         for text in _texts(data)
         if (image_id := _image_at(text, images)) is not None
     }
     if len(found) > 1:
-        raise ValueError(f'it names several images: {listed(sorted(found))}')
+        raise ValueError(
+            f'{where}: its data name several images, {listed(sorted(found))}: '
+            'say which one it is of as data.image_id')
     return found.pop() if found else None
 
 
 def _image_at(address: str, images: ImageFinder) -> str | None:
     """Return the image that an address ends in, the longest path first."""
-    parts = urlsplit(address)
-    # /data/local-files/?d=photos/a.jpg, s3://bucket/photos/a.jpg, a.jpg
-    path = parts.query.partition('d=')[2] or f'{parts.netloc}/{parts.path}'
-    names = [
-        part for part in unquote(path).split('/')
-        if part not in ('', '.', '..')
-    ]
-    for start in range(len(names)):
-        image_id = images.find('/'.join(names[start:]), 'data')
-        if image_id is not None:
-            return image_id
-    last = posixpath.basename(unquote(path))
-    if _UPLOAD.match(last):
-        return images.find(_UPLOAD.sub('', last, count=1), 'data')
+    # /data/local-files/?d=photos/a.jpg, behind the address of a server
+    path = re.sub(r'.*/data/local-files/?\?(.*&)?d=', '', address)
+    # as it is, since names may hold #, ? and %; then as an address, which may
+    # have a signature behind the file
+    for text in (path, unquote(re.split('[?#]', path)[0]), unquote(path)):
+        names = [
+            part for part in text.replace('\\', '/').split('/')
+            if part not in ('', '.', '..')
+        ]
+        if names and _UPLOAD.match(names[-1]):
+            names.append(_UPLOAD.sub('', names[-1], count=1))
+        for start in range(len(names)):
+            try:
+                image_id = images.find('/'.join(names[start:]))
+            except ValueError:  # with a drive letter, or a text on something
+                continue
+            if image_id is not None:
+                return image_id
     return None
