@@ -17,7 +17,8 @@ from types import FrameType
 
 from mmengine.logging import print_log
 
-from mmlpcam.utils import check_writable, on_main_process, user_errors
+from mmlpcam.utils import (check_writable, full_disk_at, on_main_process,
+                           user_errors)
 
 LOCK_NAME = '.run.lock'
 """str: Name of the lock in a work dir."""
@@ -97,7 +98,7 @@ class _Lock:
         handle, name = tempfile.mkstemp(
             prefix='.tmp-lock-', dir=self.path.parent)
         try:
-            with os.fdopen(handle, 'w') as file:
+            with full_disk_at(self.path), os.fdopen(handle, 'w') as file:
                 json.dump(content, file)
             try:
                 os.link(name, self.path)
@@ -111,10 +112,15 @@ class _Lock:
 
     def _create_exclusively(self, content: dict) -> bool:
         try:
-            with self.path.open('x') as file:
-                json.dump(content, file)
+            file = self.path.open('x')
         except FileExistsError:
             return False
+        try:
+            with full_disk_at(self.path), file:
+                json.dump(content, file)
+        except OSError:  # half a lock would keep all runs out
+            self.path.unlink()
+            raise
         return True
 
     def _remove_stale(self) -> None:

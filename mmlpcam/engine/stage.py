@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from mmlpcam.evaluation import is_labeled
-from mmlpcam.utils import on_main_process, write_json
+from mmlpcam.utils import full_disk_at, on_main_process, write_json
 from mmlpcam.utils.names import listed
 from .checkpoints import last_checkpoint
 from .console import QuietRunner
@@ -138,7 +138,16 @@ class Stage:
 
         Returns:
             nn.Module | None: The model after training.
+
+        Raises:
+            OSError: If the disk is full. It names the file, or the folder of
+                the stage.
         """
+        # MMEngine writes logs there
+        with full_disk_at(self.work_dir):
+            return self._run()
+
+    def _run(self) -> nn.Module | None:
         cfg = self.resolved_cfg()
         # loggers and visualizers are found by name in the whole process
         cfg.experiment_name = self.work_dir

@@ -1,4 +1,5 @@
 """Files that are either whole or not there."""
+import errno
 import json
 import os
 import tempfile
@@ -78,11 +79,12 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        prefix='.tmp-', suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    tmp = Path(name)
+    tmp: Path | None = None
     try:
+        handle, name = tempfile.mkstemp(
+            prefix='.tmp-', suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        tmp = Path(name)
         yield tmp
         # mkstemp makes files private; give them what open() would
         umask = os.umask(0)
@@ -90,13 +92,36 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         tmp.chmod(0o666 & ~umask)
         tmp.replace(path)
     except OSError as error:
-        if error.filename not in (None, name):
+        if tmp is not None and error.filename not in (None, str(tmp)):
             raise  # about another file
         # a full disk has no name, and that of the temporary file says little
         raise type(error)(error.errno, error.strerror or str(error),
                           str(path)) from error
     finally:
-        tmp.unlink(missing_ok=True)
+        if tmp is not None:
+            tmp.unlink(missing_ok=True)
+
+
+@contextmanager
+def full_disk_at(path: str | os.PathLike) -> Iterator[None]:
+    """Let a full disk have a name, where the block writes without one.
+
+    Args:
+        path (str | os.PathLike): File or folder that the block writes to.
+
+    Yields:
+        None: All other errors of the block stay as they are.
+
+    Raises:
+        OSError: If the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC,
+                                                             errno.EDQUOT):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 @contextmanager

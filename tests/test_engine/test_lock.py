@@ -162,6 +162,27 @@ def test_quicker_one_keeps_the_lock_that_it_took_over(lock, monkeypatch):
     assert list(lock.parent.iterdir()) == [lock]
 
 
+@pytest.mark.parametrize('has_links', [True, False])
+def test_a_full_disk_leaves_no_half_lock(lock, monkeypatch, has_links):
+
+    def full(content, file):
+        file.write('{"half')
+        raise OSError(28, 'No space left')
+
+    def refuse(*args):
+        monkeypatch.setattr(json, 'dump', full)
+        raise PermissionError
+
+    if has_links:
+        monkeypatch.setattr(json, 'dump', full)
+    else:
+        monkeypatch.setattr(os, 'link', refuse)
+    with pytest.raises(OSError, match=f"No space left: '{lock}'$"):
+        with run_lock(lock.parent):
+            pass
+    assert list(lock.parent.iterdir()) == []
+
+
 def test_file_system_without_links(lock, monkeypatch):
 
     def refuse(*args, **kwargs):

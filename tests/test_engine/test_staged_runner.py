@@ -10,6 +10,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.visualization import LocalVisBackend
 from mmseg.registry import HOOKS, RUNNERS
 from PIL import Image
 
@@ -107,6 +108,16 @@ def assert_same(one, two):
     for name, value in one[1].items():
         assert torch.equal(value, two[1][name]), name
     assert one[2] == two[2]
+
+
+def test_a_disk_that_is_full_of_logs_is_named(config, tmp_path, monkeypatch):
+
+    def full(self, *args, **kwargs):
+        raise OSError(28, 'No space left')  # MMEngine gives no name
+
+    monkeypatch.setattr(LocalVisBackend, 'add_scalars', full)
+    with pytest.raises(OSError, match="No space left: '.*/run/classifier'$"):
+        run(config, tmp_path / 'run')
 
 
 def test_chain_leaves_everything(unbroken):

@@ -6,8 +6,8 @@ from zipfile import BadZipFile
 
 import pytest
 
-from mmlpcam.utils import (atomic_path, check_writable, read_json, reading,
-                           write_json)
+from mmlpcam.utils import (atomic_path, check_writable, full_disk_at,
+                           read_json, reading, write_json)
 
 
 def names(folder):
@@ -63,6 +63,30 @@ def test_a_full_disk_names_the_file(tmp_path, filename):
                           and str(tmp))
     assert caught.value.errno == errno.ENOSPC
     assert names(tmp_path) == []
+
+
+def test_a_disk_without_room_for_a_file_names_it(tmp_path, monkeypatch):
+
+    def full(prefix, suffix, dir):
+        raise OSError(errno.ENOSPC, 'No space left', f'{dir}/{prefix}1.txt')
+
+    monkeypatch.setattr('tempfile.mkstemp', full)
+    with pytest.raises(OSError, match=r"No space left: '.*/a\.txt'$"):
+        with atomic_path(tmp_path / 'a.txt'):
+            pass
+
+
+def test_full_disk_at():
+    with pytest.raises(OSError, match=r"No space left: 'a/b'$") as caught:
+        with full_disk_at('a/b'):
+            raise OSError(errno.ENOSPC, 'No space left')
+    assert caught.value.errno == errno.ENOSPC
+    for other in (OSError(errno.ENOSPC, 'No space left',
+                          'c'), ConnectionResetError(errno.ECONNRESET, 'gone'),
+                  OSError('a message alone')):
+        with pytest.raises(OSError) as caught, full_disk_at('a/b'):
+            raise other
+        assert caught.value is other
 
 
 def test_half_an_array_names_the_file(tmp_path):
