@@ -72,15 +72,7 @@ def write_photo_shards(photos: Mapping[str, str],
             'them')
     check_inside(out_dir, name)
     out_dir, name = (Path(out_dir) / name).parent, Path(name).name
-    # shards of photos-val are not those of photos
-    there = [
-        path for path in sorted(out_dir.glob('*.tar'))
-        if re.fullmatch(re.escape(name) + r'-\d{6,}\.tar', path.name)
-    ]
-    if there and not overwrite:
-        raise FileExistsError(
-            f'{out_dir} holds {len(there)} shards, such as {there[0].name}: '
-            'choose another folder or name, or replace them with --overwrite')
+    _shards_there(out_dir, name, overwrite)
     out_dir.mkdir(parents=True, exist_ok=True)
     todo = iter(photos.items())
     # one bad photo, or a full disk, must not cost the shards that are there
@@ -93,9 +85,24 @@ def write_photo_shards(photos: Mapping[str, str],
                 for key in batch
             }))
         parallel_map(_write_photos, tasks, nproc=nproc, track=track)
-        for path in there:
+        # another run may have been quicker
+        for path in _shards_there(out_dir, name, overwrite):
             path.unlink()
         return [path.rename(out_dir / path.name) for path, *_ in tasks]
+
+
+def _shards_there(out_dir: Path, name: str, overwrite: bool) -> list[Path]:
+    """Find the shards of a name, and refuse those that are to stay."""
+    # shards of photos-val are not those of photos
+    there = [
+        path for path in sorted(out_dir.glob('*.tar'))
+        if re.fullmatch(re.escape(name) + r'-\d{6,}\.tar', path.name)
+    ]
+    if there and not overwrite:
+        raise FileExistsError(
+            f'{out_dir} holds {len(there)} shards, such as {there[0].name}: '
+            'choose another folder or name, or replace them with --overwrite')
+    return there
 
 
 def _write_photos(task: tuple[Path, dict, dict | None]) -> None:
@@ -161,6 +168,19 @@ def unpack_labels(shards: Sequence[str],
     if written.exists():  # of other shards of the same labels
         check_same_settings(out_dir,
                             read_manifest(written)['settings'], settings)
+    masks = Path(out_dir) / 'masks'
+
+    def write_manifest(complete: bool) -> None:
+        write_json(
+            written,
+            dict(
+                complete=complete,
+                settings=settings,
+                classes=classes,
+                num_masks=sum(1 for _ in masks.rglob('*.png'))))
+
+    # before the first file, so that labels of other settings meet it
+    write_manifest(complete=False)
     track = track or (lambda results: results[0])
     counts: Counter[str] = Counter()
     for shard in track((shards, len(shards))):
@@ -172,14 +192,7 @@ def unpack_labels(shards: Sequence[str],
                     path = check_inside(
                         Path(out_dir) / folder, f'{sample.key}.{suffix}')
                     _write_once(path, content, sample.where(suffix))
-    masks = Path(out_dir) / 'masks'
-    write_json(
-        written,
-        dict(
-            complete=True,
-            settings=settings,
-            classes=classes,
-            num_masks=sum(1 for _ in masks.rglob('*.png'))))
+    write_manifest(complete=True)
     return counts
 
 

@@ -234,3 +234,50 @@ def test_labels_of_two_models_do_not_mix(job):
         unpack_labels([str(job.folder / 'other/photos-000001.tar')], out)
     unpack_labels([str(job.folder / 'out/photos-000001.tar')], out)
     assert json.loads((out / 'manifest.json').read_text())['num_masks'] == 4
+
+
+def test_unpacking_that_was_stopped_is_not_complete(job):
+    """And what is there does not mix with labels of another model."""
+    job.label()
+    job.label('other', job.inferencer(seed=1))
+    cut = job.folder / 'out/photos-000001.tar'
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[:700])
+    shards = [f'{job.folder}/out/photos-00000{i}.tar' for i in range(3)]
+    out = job.folder / 'unpacked'
+
+    def is_complete():
+        return json.loads((out / 'manifest.json').read_text())['complete']
+
+    with pytest.raises(ValueError, match='photos-000001.tar is no valid'):
+        unpack_labels(shards, out)
+    assert not is_complete() and files(out)
+    with pytest.raises(RuntimeError, match='other settings'):
+        unpack_labels([str(job.folder / 'other/photos-000002.tar')], out)
+    cut.write_bytes(whole)
+    unpack_labels(shards, out)
+    assert is_complete() and len(files(out)) == 6
+    # more of them
+    cut.write_bytes(whole[:700])
+    with pytest.raises(ValueError, match='photos-000001.tar is no valid'):
+        unpack_labels(shards, out)
+    assert not is_complete()
+
+
+def test_two_runs_do_not_mix_their_shards(job):
+    """The quicker one keeps its own."""
+    before = job.content('photos')
+    shutil.rmtree(job.folder / 'photos')
+
+    def slow(results):
+        yield from results[0]
+        job.write('photos')
+
+    with pytest.raises(FileExistsError, match='3 shards, such as'):
+        write_photo_shards(
+            job.photos,
+            job.tags,
+            job.folder / 'photos',
+            per_shard=1,
+            track=slow)
+    assert job.content('photos') == before
