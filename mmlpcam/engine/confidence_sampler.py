@@ -23,7 +23,8 @@ class ConfidenceSampler(DefaultSampler):
     certain, whatever head and loss there are. The confidence is
     :func:`~mmlpcam.evaluation.mask_confidence` of the stored maps, from which
     the masks were made; a photo with a true mask (``true_label_dir`` of
-    :class:`~mmlpcam.datasets.PseudoLabelDataset`) has 1. An epoch is as long
+    :class:`~mmlpcam.datasets.PseudoLabelDataset`, or a dataset that is joined
+    to such a one and reads its own masks) has 1. An epoch is as long
     as without: a photo whose share of all confidence is p comes up p times
     the number of photos, rounded up or down at random. In a loop by
     iterations it takes the place of ``InfiniteSampler``.
@@ -62,14 +63,7 @@ class ConfidenceSampler(DefaultSampler):
 
     def _read_shares(self) -> Tensor:
         ids = with_image_ids(self.dataset).image_ids
-        readers = [
-            each for each in nested_datasets(self.dataset)
-            if isinstance(each, PseudoLabelDataset)
-        ]
-        made = list(
-            dict.fromkeys(
-                i for i in ids
-                if not any(each.has_true_mask(i) for each in readers)))
+        made = [i for i in dict.fromkeys(ids) if self._has_made_mask(i)]
         folder = find_maps(self.map_dir, made)
         bg_thr = read_bg_thr(Path(self.map_dir).parent / 'manifest.json')
         found = {
@@ -85,6 +79,18 @@ class ConfidenceSampler(DefaultSampler):
                 f'bg_thr={bg_thr}: lower the score of the background of '
                 f'{folder.parent}')
         return shares / shares.sum()
+
+    def _has_made_mask(self, image_id: str) -> bool:
+        """Whether a photo trains on a mask that was made of maps."""
+        readers = [
+            each for each in nested_datasets(self.dataset)
+            if isinstance(each, PseudoLabelDataset)
+        ]
+        # of a reader in another one, the outer one counts
+        own = next((each for each in readers if image_id in each.images), None)
+        if own is None:
+            return not readers
+        return not own.has_true_mask(image_id)
 
     def __iter__(self) -> Iterator[int]:
         """Iterate over the photos of this process."""

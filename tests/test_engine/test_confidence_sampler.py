@@ -62,6 +62,36 @@ def test_shares(voc_mini, labels, tmp_path):
                                torch.tensor([*CONFIDENCE[:5], 1.]) / 3.8)
 
 
+def test_shares_of_joined_datasets(voc_mini, labels, tmp_path):
+    """A true mask counts for the photos that are trained on it."""
+    true = str(tmp_path / 'true')  # of the last photo
+
+    def part(indices, **kwargs):
+        leaf = dict(
+            voc_mini.dataset(with_masks=True)['dataset'], indices=indices)
+        return dict(
+            type='PseudoLabelDataset',
+            label_dir=str(labels / 'masks'),
+            dataset=leaf,
+            **kwargs)
+
+    def shares(*parts):
+        data = DATASETS.build(dict(type='ConcatDataset', datasets=[*parts]))
+        return ConfidenceSampler(data, str(labels / 'maps'), seed=0).shares()
+
+    made = part([0, 5])
+    # the other dataset has no photo 5, though a true mask of that name
+    other = part([1], true_label_dir=true, check_files=False)
+    torch.testing.assert_close(
+        shares(made, other).float(),
+        torch.tensor([.8, .2, .4]) / 1.4)
+    # a dataset on its own masks needs no maps
+    (labels / 'maps' / f'{voc_mini.image_ids[1]}.npz').unlink()
+    torch.testing.assert_close(
+        shares(made, other['dataset']).float(),
+        torch.tensor([.8, .2, 1.]) / 2)
+
+
 def test_photos_come_up_by_their_share(voc_mini, labels):
     sampler = ConfidenceSampler(
         dataset(voc_mini, labels), str(labels / 'maps'), seed=0)
