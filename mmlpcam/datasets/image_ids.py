@@ -1,4 +1,5 @@
 """One numbering of images, whatever is wrapped around a dataset."""
+import os.path as osp
 from typing import Any
 
 from .nesting import nested_datasets
@@ -43,15 +44,18 @@ def check_shared_masks(dataset: Any) -> None:
     Raises:
         ValueError: If two images have one mask in the same folder.
     """
-    seen: dict[tuple[str | None, str], str] = {}
+    seen: dict[tuple[str, str], str] = {}
     for reader in nested_datasets(dataset):
         if not isinstance(reader, PseudoLabelDataset):
             continue
         for image_id, path in reader.images.items():
-            key = (reader.label_dir, image_id)
+            folder = (
+                reader.true_label_dir
+                if reader.has_true_mask(image_id) else reader.label_dir)
+            key = ('' if folder is None else osp.realpath(folder), image_id)
             if seen.setdefault(key, path) != path:
                 raise ValueError(
                     f'two images share the id {image_id!r}, and so a mask in '
-                    f'{reader.label_dir or "the labels"}: {seen[key]!r} and '
+                    f'{folder or "the labels"}: {seen[key]!r} and '
                     f'{path!r}. Rename one file, or set '
                     "data_prefix['img_path'] to a folder above both")

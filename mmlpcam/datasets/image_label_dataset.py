@@ -134,7 +134,19 @@ class ImageLabelDataset(SegDatasetWrapper):
             list[int]: 0-based foreground indices.
         """
         idx = self._positive(idx)
-        return list(self._labels[self._image_ids[idx]])
+        return list(self.labels_of(self._image_ids[idx]))
+
+    def labels_of(self, image_id: str) -> tuple[int, ...]:
+        """Return the labels of an image.
+
+        Args:
+            image_id (str): Its id.
+
+        Returns:
+            tuple[int, ...]: Sorted 0-based foreground indices.
+        """
+        self.full_init()
+        return self._labels[image_id]
 
     def _update_info(self, info: dict) -> None:
         info['img_labels'] = self._labels[info['image_id']]

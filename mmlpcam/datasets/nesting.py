@@ -1,5 +1,5 @@
 """What lies inside data sets and pipelines."""
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 
@@ -18,6 +18,40 @@ def nested_datasets(dataset: Any) -> Iterator[Any]:
         inner.append(dataset.dataset)
     for each in inner:
         yield from nested_datasets(each)
+
+
+def check_same_classes(dataset: Any) -> None:
+    """Refuse joined datasets whose indices would mean different classes.
+
+    ``ConcatDataset`` compares classes, but not with
+    ``ignore_keys=['classes']``. Upper and lower case do not count.
+
+    Args:
+        dataset (Any): Dataset, wrapper or concatenation.
+
+    Raises:
+        ValueError: If datasets in it differ in their classes.
+    """
+    found = [(getattr(each, 'metainfo', None) or {}).get('classes')
+             for each in nested_datasets(dataset)]
+    for classes in found:
+        if classes and found[0] and folded(classes) != folded(found[0]):
+            raise ValueError(
+                'datasets that are joined differ in their classes: '
+                f'{list(found[0])} and {list(classes)}. An index would mean '
+                "two classes: give both the same metainfo['classes']")
+
+
+def folded(classes: Sequence[str]) -> list[str]:
+    """Return class names without the difference of upper and lower case.
+
+    Args:
+        classes (Sequence[str]): The names.
+
+    Returns:
+        list[str]: As many.
+    """
+    return [name.casefold() for name in classes]
 
 
 def nested_transforms(pipeline: Any) -> Iterator[Any]:

@@ -8,6 +8,7 @@ from mmseg.registry import DATASETS
 from mmlpcam.utils import check_no_stage
 from mmlpcam.utils.names import listed
 from .file_checks import MAX_CLASSES, check_masks
+from .image_label_dataset import ImageLabelDataset
 from .nesting import has_transform
 from .seg_dataset_wrapper import SegDatasetWrapper
 from .transforms import LoadPseudoLabel
@@ -108,6 +109,26 @@ class PseudoLabelDataset(SegDatasetWrapper):
             image_id (str): Its id.
         """
         return self._true_mask_path(image_id) is not None
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Return the image labels of a sample, for ``ClassBalancedDataset``.
+
+        Args:
+            idx (int): Index in [-len, len).
+
+        Returns:
+            list[int]: 0-based foreground indices.
+
+        Raises:
+            TypeError: If there is no :class:`ImageLabelDataset` inside.
+        """
+        idx = self._positive(idx)
+        for each in self._chain(idx):
+            if isinstance(each, ImageLabelDataset):
+                return list(each.labels_of(self._image_ids[idx]))
+        raise TypeError('ClassBalancedDataset needs image labels, which '
+                        'PseudoLabelDataset has not: put ImageLabelDataset '
+                        'around it, or inside')
 
     def _init_images(self, images: dict[str, str]) -> None:
         """Check that each mask is there and fits its image."""

@@ -11,7 +11,7 @@ from mmseg.registry import DATASETS
 
 from .file_checks import (MAX_CLASSES, check_bit_depth, check_images,
                           check_masks, check_num_classes)
-from .nesting import has_transform, no_image_message
+from .nesting import check_same_classes, has_transform, no_image_message
 
 # NumPy's words where BaseDataset serialises an empty list.
 _EMPTY = 'at least one array to concatenate'
@@ -95,7 +95,8 @@ class SegDatasetWrapper:
     Raises:
         TypeError: If ``dataset`` is or holds something else than the above.
         ValueError: If the dataset has no image, more classes than masks can
-            hold or ``reduce_zero_label=True``, or two images share an id.
+            hold or ``reduce_zero_label=True``, two images share an id, or
+            joined datasets differ in their classes.
 
     Attributes:
         replaces_masks (bool): Whether samples get masks other than those of
@@ -123,6 +124,7 @@ class SegDatasetWrapper:
         self._leaf_datasets = list(_leaves(dataset))
         self._metainfo = dataset.metainfo
         check_num_classes(self._metainfo.get('classes') or ())
+        check_same_classes(dataset)
         for leaf in self._leaf_datasets:
             if getattr(leaf, 'reduce_zero_label', False):
                 raise ValueError(

@@ -69,6 +69,60 @@ def test_what_says_nothing_about_its_images(voc_mini):
         with_image_ids(dataset)
 
 
+def with_other_classes(data):
+    """The second half names its classes in another order."""
+    joined = halves(data)
+    joined['ignore_keys'] = ['classes']
+    leaf = joined['datasets'][1]['dataset']
+    background, cat, dog, bird = leaf['metainfo']['classes']
+    leaf['metainfo'] = dict(
+        leaf['metainfo'], classes=(background, dog, cat, bird))
+    return joined
+
+
+def test_joined_datasets_have_the_same_classes(voc_mini):
+    """Labels of the one would be those of other classes of the other."""
+    joined = with_other_classes(voc_mini)
+    inside = dict(
+        voc_mini.dataset(),
+        dataset=dict(
+            joined, datasets=[each['dataset'] for each in joined['datasets']]))
+    for build in (lambda: DATASETS.build(inside),
+                  lambda: with_image_ids(DATASETS.build(joined))):
+        with pytest.raises(ValueError, match="joined differ .*'dog', 'cat'"):
+            build()
+    for each in joined['datasets']:  # as the check of all classes does
+        each['dataset']['metainfo'] = dict(
+            voc_mini.metainfo, classes=('Background', 'cat', 'dog', 'bird'))
+    assert len(with_image_ids(DATASETS.build(joined))) == 6
+
+
+@pytest.mark.parametrize('labels_inside', [True, False])
+def test_balanced_masks(voc_mini, labels_inside):
+    """Wherever the labels are, images of rare classes come up more often."""
+    data = voc_mini.dataset(with_masks=True)
+    masks = dict(
+        type='PseudoLabelDataset',
+        label_dir=str(voc_mini.root / 'SegmentationClass'))
+    if labels_inside:
+        masks['dataset'] = data
+    else:
+        masks['dataset'] = dict(
+            type='RepeatDataset', times=1, dataset=data['dataset'])
+        masks = dict(data, dataset=masks)
+    dataset = DATASETS.build(
+        dict(type='ClassBalancedDataset', dataset=masks, oversample_thr=1.))
+    assert dataset.repeat_indices == ORDERS[balanced]
+    masks = dict(
+        type='PseudoLabelDataset',
+        label_dir=str(voc_mini.root / 'SegmentationClass'),
+        dataset=data['dataset'])
+    with pytest.raises(TypeError, match='put ImageLabelDataset around it'):
+        DATASETS.build(
+            dict(
+                type='ClassBalancedDataset', dataset=masks, oversample_thr=1.))
+
+
 def bank_of(tiny, dataset):
     model = tiny.build()
     PrototypeBuilder(dataset, **BUILDER).build(model)
@@ -179,6 +233,23 @@ def test_equal_names_with_one_mask(voc_mini, tmp_path):
     check(here, twin['dataset'])  # no mask
     twin['label_dir'] = str(tmp_path / 'two')
     check(here, twin)
+
+
+def test_equal_names_with_one_true_mask(voc_mini, tmp_path):
+    here, twin = (on_masks(voc_mini.dataset(), tmp_path / 'one'),
+                  on_masks(twin_of(voc_mini), tmp_path / 'two'))
+    for each in (here, twin):
+        each['true_label_dir'] = str(tmp_path / 'true')
+    shutil.copytree(voc_mini.root / 'SegmentationClass', tmp_path / 'true')
+    with pytest.raises(ValueError, match='a mask in .*true: '):
+        check(here, twin)
+    twin['true_label_dir'] = None
+    check(here, twin)
+    # one folder by two names
+    here['true_label_dir'] = None
+    twin['label_dir'] = f'{tmp_path}/two/../one/'
+    with pytest.raises(ValueError, match='a mask in .*one/: '):
+        check(here, twin)
 
 
 def test_equal_names_with_one_mask_made_while_training(voc_mini):

@@ -2,7 +2,7 @@
 import copy
 import inspect
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from mmlpcam.datasets import (ImageLabelDataset, PseudoLabelDataset,
                               check_files, check_shared_masks, nested_datasets,
                               with_image_ids)
+from mmlpcam.datasets.nesting import check_same_classes, folded
 from mmlpcam.evaluation import CAMIoUMetric
 from mmlpcam.utils.names import listed
 from .common import LATER, check_arguments, named, texts
@@ -61,6 +62,7 @@ def build_split(cfg: Config, name: str) -> Split:
                             f'{wanted!r}')
         num_later = sum(text.startswith(LATER) for text in texts(wanted))
         dataset = DATASETS.build(_lazy(wanted))
+        check_same_classes(dataset)
         readers = {
             each: each.label_dir
             for each in nested_datasets(dataset)
@@ -197,14 +199,10 @@ def same_classes(datasets: dict[str, Any]) -> tuple[str, ...] | None:
             continue
         if first is None:
             first = name, tuple(classes)
-        elif _folded(classes) != _folded(first[1]):
+        elif folded(classes) != folded(first[1]):
             raise ValueError(f'{first[0]} and {name} differ in their classes: '
                              f'{list(first[1])} and {list(classes)}')
     return None if first is None else first[1]
-
-
-def _folded(classes: Sequence[str]) -> list[str]:
-    return [name.casefold() for name in classes]
 
 
 def warn_of_tags(dataset: Any) -> None:
