@@ -63,6 +63,11 @@ def multi_scale_maps(
     for scale, views in scaled_views(images, settings.scales, settings.flip):
         area = (views.shape[2], views.shape[3])
         cells = settings.cells(area)
+        if min(cells) < 1:
+            raise ValueError(
+                f'an image of {size} pixels is {area} at scale {scale}, but a '
+                f'cell of its features takes {settings.stride}: leave the '
+                'scale out of `scales`, or leave such images out')
         if classes or visit:
             feats = head.with_labels(
                 model.extract_feat(views),
@@ -81,7 +86,8 @@ def multi_scale_maps(
                     f'{settings.stride}, but are '
                     f'{tuple(maps.shape[-2:])}: set `stride` of the '
                     f'{type(head).__name__} to the output stride of the '
-                    'backbone')
+                    'backbone, and `rounding` to what that does with pixels '
+                    'that are left over')
             found[map_type].append(maps)
     kinds = [find_map_type(name) for name in map_types]
     return [{

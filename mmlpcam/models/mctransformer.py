@@ -105,10 +105,11 @@ class MCTransformer(BaseModule):
                  num_class_layers: int = 3,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
-        if num_classes < 2 or img_size % patch_size or embed_dims % num_heads:
+        if (num_classes < 2 or min(img_size, patch_size, num_heads) < 1
+                or img_size % patch_size or embed_dims % num_heads):
             raise ValueError(
                 'expected `num_classes` >= 2 with the background, `img_size` '
-                'a multiple of `patch_size` and `embed_dims` one of '
+                'a positive multiple of `patch_size` and `embed_dims` one of '
                 f'`num_heads`, but got {num_classes}, {img_size} and '
                 f'{patch_size}, {embed_dims} and {num_heads}')
         if not 1 <= num_class_layers <= depth:
