@@ -41,6 +41,7 @@ class MapHead(BaseDecodeHead):
         init_cfg (dict, optional): Initialisation. Defaults to None.
 
     Raises:
+        TypeError: If `in_channels`, `num_classes` or `in_index` is no integer.
         ValueError: If an argument is out of range.
     """
 
@@ -57,6 +58,13 @@ class MapHead(BaseDecodeHead):
                  in_index: int = -1,
                  loss_weight: float = 1.0,
                  init_cfg: dict | None = None) -> None:
+        if any(
+                type(each) is not int
+                for each in (in_channels, num_classes, in_index)):
+            raise TypeError(
+                'maps are made of one feature map: expected integers as '
+                '`in_channels`, `num_classes` and `in_index`, but got '
+                f'{in_channels!r}, {num_classes!r} and {in_index!r}')
         if num_classes < 2:
             raise ValueError(
                 '`num_classes` counts the background and must be at least 2, '

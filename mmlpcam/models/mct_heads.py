@@ -54,7 +54,16 @@ class ClassTokenHead(MapHead):
 
         Returns:
             Tensor: Logits (N, C): the mean over the channels of each token.
+
+        Raises:
+            ValueError: If the backbone has tokens for other classes.
         """
+        number = feats[0].shape[1]
+        if number != self.num_classes - 1:
+            raise ValueError(
+                f'the backbone has {number} class tokens, but the head '
+                f'{self.num_classes - 1} classes without the background: set '
+                f'num_classes={self.num_classes} of the backbone')
         return feats[0].mean(2)
 
     def attention_maps(self, feats: Sequence[Tensor], classes: Sequence[int],

@@ -66,9 +66,9 @@ class PrototypeBank(nn.Module):
                              f'{num_clusters}')
         self.is_whitened = whitening is not None
         if whitening is not None:
-            if not 1 <= whitening <= channels:
-                raise ValueError(f'`whitening` must be in [1, {channels}], '
-                                 f'but is {whitening}')
+            if type(whitening) is not int or not 1 <= whitening <= channels:
+                raise ValueError('`whitening` must be a whole number in '
+                                 f'[1, {channels}], but is {whitening!r}')
             self.register_buffer('whitening_mean', torch.zeros(channels))
             self.register_buffer('whitening_matrix',
                                  torch.zeros(whitening, channels))

@@ -16,7 +16,8 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmlpcam.models import EdgeHead, MapHead, MapSettings, find_prototype_head
+from mmlpcam.models import (AffinityHead, EdgeHead, MapHead, MapSettings,
+                            PairHead, find_prototype_head)
 from mmlpcam.structures import find_map_type
 from ..prototype_builder import PrototypeBuilder
 
@@ -79,6 +80,7 @@ class ModelCheck:
         except Exception as error:
             raise RuntimeError('backbone and neck do not work together: '
                                f'{error}') from error
+        _check_tuple(self._feats, [head for _, head in self._heads()])
         if isinstance(self._feats, Tensor):
             self._feats = (self._feats, )
         for name, head in self._heads():
@@ -88,8 +90,10 @@ class ModelCheck:
             try:
                 if isinstance(head, BaseDecodeHead):
                     _check_channels(head, self._feats)
-                if isinstance(head, BaseDecodeHead | EdgeHead) and not \
-                        isinstance(head, BaseCascadeDecodeHead):
+                if isinstance(head, PairHead):
+                    _check_stages(head, self._feats)
+                if isinstance(head, BaseDecodeHead) and not isinstance(
+                        head, BaseCascadeDecodeHead):
                     head(self._feats)
             except Exception as error:
                 if not self._is_known(head):
@@ -172,11 +176,16 @@ class ModelCheck:
         """Compare the strides of the heads with those of the features.
 
         Raises:
-            ValueError: If one is another.
+            ValueError: If one is another, or the features have a cell more or
+                less for the pixels that are left over.
         """
         for name, head in self._heads():
             if isinstance(head, MapHead):
                 self._check_maps(f'model.{name}.stride', head, head.settings)
+                self._check_rounding(f'model.{name}.rounding', head)
+            elif isinstance(head, AffinityHead) and self._feats:
+                _check_stride(f'model.{name}.stride',
+                              MapSettings(stride=head.stride), self._feats[0])
             elif isinstance(head, EdgeHead) and self._feats:
                 for i, stride in enumerate(head.strides):
                     _check_stride(f'model.{name}.strides[{i}]',
@@ -201,13 +210,27 @@ class ModelCheck:
 
     def _check_maps(self, name: str, head: MapHead,
                     settings: MapSettings) -> None:
-        kind = next(
-            (kind
-             for kind in head.map_types if not find_map_type(kind).needs_bank),
-            None)
+        kind = _plain_kind(head)
         if kind is not None and self._feats:
             _check_stride(name, settings,
                           head.maps(self._feats, kind, [0], flip=False))
+
+    def _check_rounding(self, name: str, head: MapHead) -> None:
+        kind, rounding = _plain_kind(head), head.settings.rounding
+        if kind is None or not self._feats:
+            return
+        side = _SIDE + 1
+        try:
+            feats = self.model.extract_feat(torch.zeros(1, 3, side, side))
+        except Exception:  # a backbone may take no such size
+            return
+        cells = tuple(head.maps(feats, kind, [0], flip=False).shape[-2:])
+        other = 'floor' if rounding == 'ceil' else 'ceil'
+        if cells == head.settings.changed(rounding=other).cells((side, side)):
+            raise ValueError(
+                f'{name} is {rounding!r}, but features of {side} pixels have '
+                f'{cells[1]} cells at stride {head.settings.stride}: set it '
+                f'to {other!r}')
 
     def _heads(self) -> Iterator[tuple[str, nn.Module]]:
         """Yield all heads with the names that they have in the config."""
@@ -228,6 +251,32 @@ class ModelCheck:
         return all(type(each).__module__.startswith(_OWN) for each in modules)
 
 
+def _plain_kind(head: MapHead) -> str | None:
+    """Return maps that a head makes without prototypes."""
+    return next(
+        (kind
+         for kind in head.map_types if not find_map_type(kind).needs_bank),
+        None)
+
+
+def _check_tuple(feats: Any, heads: Sequence[nn.Module]) -> None:
+    """Refuse what heads would take for several feature maps."""
+    is_right = isinstance(feats, tuple | list) and all(
+        isinstance(each, Tensor) for each in feats)
+    if not is_right and any(
+            isinstance(head, MapHead | PairHead) for head in heads):
+        raise ValueError(
+            'backbone, or neck, must return a tuple of feature maps (N, D, h, '
+            f'w), but returns a {type(feats).__name__}: return (x, ) if it is '
+            'one')
+
+
+def _check_stages(head: PairHead, feats: Sequence[Tensor]) -> None:
+    found = [each.shape[1] for each in feats]
+    if found[:len(head.in_channels)] != [*head.in_channels]:
+        raise ValueError('in_channels must be these, or the first of them')
+
+
 def _check_channels(head: BaseDecodeHead, feats: Sequence[Tensor]) -> None:
     indices, wanted = head.in_index, head.in_channels
     if isinstance(indices, int):
@@ -239,6 +288,9 @@ def _check_channels(head: BaseDecodeHead, feats: Sequence[Tensor]) -> None:
         if not -len(feats) <= index < len(feats):
             raise ValueError(f'there are {len(feats)} features, so none has '
                              f'the in_index {index}')
+        if isinstance(head, MapHead) and feats[index].ndim != 4:
+            raise ValueError(f'feature {index} is no map (N, D, h, w), but '
+                             f'has the shape {tuple(feats[index].shape)}')
         if feats[index].shape[1] != channels:
             raise ValueError(f'in_channels of feature {index} must be '
                              f'{feats[index].shape[1]}')
