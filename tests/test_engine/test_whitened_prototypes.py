@@ -89,5 +89,7 @@ def test_no_average_of_two_banks(tiny, voc_mini):
 
 @pytest.mark.parametrize('whitening', [0, 33])
 def test_number_of_dimensions(tiny, whitening):
-    with pytest.raises(ValueError, match=r'`whitening` must be in \[1, 32\]'):
+    with pytest.raises(
+            ValueError,
+            match=r'`whitening` must be a whole number in \[1, 32\]'):
         build(tiny, whitening)
