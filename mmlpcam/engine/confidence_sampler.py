@@ -1,5 +1,5 @@
 """Photos with certain masks come up more often."""
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
 from pathlib import Path
 
 import torch
@@ -63,7 +63,11 @@ class ConfidenceSampler(DefaultSampler):
 
     def _read_shares(self) -> Tensor:
         ids = with_image_ids(self.dataset).image_ids
-        made = [i for i in dict.fromkeys(ids) if self._has_made_mask(i)]
+        readers = [
+            each for each in nested_datasets(self.dataset)
+            if isinstance(each, PseudoLabelDataset)
+        ]
+        made = [i for i in dict.fromkeys(ids) if _has_made_mask(i, readers)]
         folder = find_maps(self.map_dir, made)
         bg_thr = read_bg_thr(Path(self.map_dir).parent / 'manifest.json')
         found = {
@@ -80,18 +84,6 @@ class ConfidenceSampler(DefaultSampler):
                 f'{folder.parent}')
         return shares / shares.sum()
 
-    def _has_made_mask(self, image_id: str) -> bool:
-        """Whether a photo trains on a mask that was made of maps."""
-        readers = [
-            each for each in nested_datasets(self.dataset)
-            if isinstance(each, PseudoLabelDataset)
-        ]
-        # of a reader in another one, the outer one counts
-        own = next((each for each in readers if image_id in each.images), None)
-        if own is None:
-            return not readers
-        return not own.has_true_mask(image_id)
-
     def __iter__(self) -> Iterator[int]:
         """Iterate over the photos of this process."""
         generator = torch.Generator()
@@ -106,3 +98,13 @@ class ConfidenceSampler(DefaultSampler):
             indices = indices[torch.randperm(
                 self.total_size, generator=generator)]
         return iter(indices[self.rank::self.world_size].tolist())
+
+
+def _has_made_mask(image_id: str,
+                   readers: Sequence[PseudoLabelDataset]) -> bool:
+    """Whether a photo trains on a mask that was made of maps."""
+    # of a reader in another one, the outer one counts
+    own = next((each for each in readers if image_id in each.images), None)
+    if own is None:
+        return not readers
+    return not own.has_true_mask(image_id)

@@ -67,19 +67,23 @@ def mctformer(tiny, backbone=(), head=()):
         })
 
 
+def two_stages(kind, out_indices):
+    return dict(
+        type=kind,
+        depth=18,
+        stem_channels=4,
+        base_channels=4,
+        num_stages=2,
+        strides=(1, 2),
+        dilations=(1, 1),
+        out_indices=out_indices)
+
+
 def affinity_net(tiny, **head):
     return dict(
         tiny.cfg(),
         type='AffinityNet',
-        backbone=dict(
-            type='ResNet',
-            depth=18,
-            stem_channels=4,
-            base_channels=4,
-            num_stages=2,
-            strides=(1, 2),
-            dilations=(1, 1),
-            out_indices=(0, 1)),
+        backbone=two_stages('ResNet', (0, 1)),
         decode_head=dict(
             dict(
                 type='AffinityHead',
@@ -94,15 +98,7 @@ def irnet(tiny, out_indices=(0, 1), **head):
     return dict(
         tiny.cfg(),
         type='IRNet',
-        backbone=dict(
-            type='StemResNet',
-            depth=18,
-            stem_channels=4,
-            base_channels=4,
-            num_stages=2,
-            strides=(1, 2),
-            dilations=(1, 1),
-            out_indices=out_indices),
+        backbone=two_stages('StemResNet', out_indices),
         decode_head=dict(
             dict(
                 type='EdgeHead',

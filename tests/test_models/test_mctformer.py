@@ -99,35 +99,6 @@ def test_wrong_options(options, message):
         backbone(**options)
 
 
-def test_images_below_a_patch(mmseg_scope):
-    """At one of the scales: nothing would be left of them."""
-    model = MODELS.build(
-        dict(
-            type='CAMSegmentor',
-            backbone=dict(
-                type='MCTransformer',
-                num_classes=4,
-                img_size=32,
-                patch_size=8,
-                embed_dims=12,
-                depth=3,
-                num_heads=2),
-            decode_head=dict(
-                type='MCTPatchHead',
-                in_channels=12,
-                num_classes=4,
-                stride=8,
-                scales=(1., .5)))).eval()
-    images, labels = randn(1, 3, 12, 90), [(0, 1)]
-    with pytest.raises(
-            ValueError, match=r'\(12, 90\) pixels is \(6, 45\) at scale 0.5'):
-        multi_scale_maps(model, images, labels, ['mct'])
-    settings = model.decode_head.settings.changed(scales=(1., ))
-    maps = multi_scale_maps(model, images, labels, ['mct'], settings)[0]['mct']
-    assert maps.scales[0].shape == (2, 1, 11)
-    assert maps.full().shape == (2, 12, 90)
-
-
 # --- head -----------------------------------------------------------------
 
 
@@ -217,6 +188,20 @@ def model(mmseg_scope):
         built = MODELS.build(cfg)
         built.init_weights()
     return built.eval()
+
+
+def test_images_below_a_patch(model):
+    """At one of the scales: nothing would be left of them."""
+    images, labels = randn(1, 3, 12, 90), [(0, 1)]
+    settings = model.decode_head.settings
+    with pytest.raises(
+            ValueError, match=r'\(12, 90\) pixels is \(6, 45\) at scale 0.5'):
+        multi_scale_maps(model, images, labels, ['mct'],
+                         settings.changed(scales=(1., .5)))
+    maps = multi_scale_maps(model, images, labels, ['mct'],
+                            settings.changed(scales=(1., )))[0]['mct']
+    assert maps.scales[0].shape == (2, 1, 11)
+    assert maps.full().shape == (2, 12, 90)
 
 
 @pytest.mark.parametrize('size', [(37, 50), (32, 32)])
