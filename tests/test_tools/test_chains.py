@@ -114,10 +114,12 @@ def test_benchmark_of_labels_agrees_with_the_plain_loop(tmp_path):
         (tmp_path / 'found.json').read_text())['comparisons']
     number, moved = map(int, re.findall(r'\d+', comparison['notes'][0]))
     assert 0 <= moved < number / 1000
-    run(ROOT / 'tools/benchmark.py', 'processes', *small)
-    comparison, = json.loads(
-        (tmp_path / 'found.json').read_text())['comparisons']
-    assert all(0 < times[0] for times in comparison['seconds'].values())
+    for work in 'masks', 'prototypes':
+        run(ROOT / 'tools/benchmark.py', 'processes', '--work', work, *small)
+        comparison, = json.loads(
+            (tmp_path / 'found.json').read_text())['comparisons']
+        assert comparison['title'].startswith(f'{work} of 4 photos')
+        assert all(0 < times[0] for times in comparison['seconds'].values())
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
-"""Masks of photos by one process and by two, with one thread each.
+"""Masks or prototypes of photos by one process and by two, one thread each.
 
-The same stage as the subject `labels`, under a launcher's environment.
+The stages of the subjects `labels` and `prototypes` under a launcher's
+environment; prototypes with their clustering.
 """
 import argparse
 import os
@@ -13,6 +14,7 @@ import torch
 import torch.multiprocessing as mp
 from mmengine import dist
 
+from mmlpcam.engine import PrototypeBuilder
 from . import labels
 from .common import Comparison
 
@@ -22,6 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     labels.add_arguments(parser)
     parser.add_argument(
         '--processes', type=int, default=2, help='to compare with one')
+    parser.add_argument(
+        '--work',
+        choices=['masks', 'prototypes'],
+        default='masks',
+        help='what is made of the photos')
 
 
 def run(args: argparse.Namespace) -> list[Comparison]:
@@ -46,7 +53,7 @@ def run(args: argparse.Namespace) -> list[Comparison]:
                     float((folder / 'seconds.txt').read_text()))
         return [
             Comparison(
-                f'masks and maps of {len(photos)} photos, '
+                f'{args.work} of {len(photos)} photos, '
                 f'{Path(args.config).name}, one thread each', seconds)
         ]
 
@@ -60,14 +67,22 @@ def _work(rank: int, number: int, args: argparse.Namespace, folder: Path,
         init_method=f'file://{folder}/meeting',
         rank=rank,
         world_size=number)
-    loop = labels.label_runner(args, folder, 'lpcam', photos).test_loop
+    runner = labels.label_runner(args, folder, 'lpcam', photos)
+    loop = runner.test_loop
+    builder = PrototypeBuilder(
+        loop._dataloader_cfg['dataset'],
+        num_workers=0,
+        batch_size=args.batch_size)
     for _ in range(2):  # the first warms up
         dist.barrier()
         if rank == 0:
             shutil.rmtree(folder / 'lpcam' / 'labels', ignore_errors=True)
         dist.barrier()
         start = time.perf_counter()
-        loop.run()
+        if args.work == 'masks':
+            loop.run()
+        else:
+            builder.build(runner.model)
         dist.barrier()
     if rank == 0:
         (folder / 'seconds.txt').write_text(str(time.perf_counter() - start))
