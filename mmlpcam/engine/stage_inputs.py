@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
+from mmengine.hooks import EarlyStoppingHook
+from mmseg.registry import HOOKS
 
 from .checkpoints import last_checkpoint
 from .contents import is_dataset
@@ -267,3 +269,14 @@ def drop_training(cfg: Config) -> None:
                 'param_scheduler', 'val_dataloader', 'val_cfg',
                 'val_evaluator'):
         cfg.pop(key, None)
+    if cfg.get('custom_hooks'):
+        cfg.custom_hooks = [
+            hook for hook in cfg.custom_hooks if not _stops_training(hook)
+        ]
+
+
+def _stops_training(hook: Any) -> bool:
+    """Whether it is an ``EarlyStoppingHook``, which asks for a training."""
+    kind = hook.get('type') if isinstance(hook, Mapping) else type(hook)
+    found = HOOKS.get(kind) if isinstance(kind, str) else kind
+    return isinstance(found, type) and issubclass(found, EarlyStoppingHook)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import Runner
 
-from mmlpcam.engine import Run, preflight
+from mmlpcam.engine import PrototypeBankHook, Run, drop_training, preflight
 
 LOADER = dict(
     batch_size=2,
@@ -140,6 +141,53 @@ def test_validation_before_the_prototypes(classifier, voc_mini):
     val['val_dataloader']['dataset'] = voc_mini.dataset()
     with pytest.raises(ValueError, match='needs true masks'):
         check(classifier, train_cfg__val_begin=3, **val)
+
+
+def test_early_stop_before_the_prototypes(classifier, voc_mini, tmp_path,
+                                          monkeypatch):
+    monkeypatch.setattr('mmengine.runner.runner.collect_env', dict)
+    hook = classifier.custom_hooks[0]
+    classifier.custom_hooks.append(
+        dict(type='EarlyStoppingHook', monitor='seed/cam/mIoU'))
+    check(classifier)  # nothing is validated, and nothing stops it
+    classifier.model.test_cfg = dict(map_type='cam')
+    val = dict(
+        val_dataloader=dict(
+            LOADER, batch_size=1, dataset=voc_mini.dataset(with_masks=True)),
+        val_cfg=dict(type='ValLoop'),
+        val_evaluator=dict(type='CAMIoUMetric'))
+    with pytest.raises(ValueError, match='of epoch 1, for which no proto.*1$'):
+        check(classifier, **val)
+    with pytest.raises(ValueError, match='of epoch 2, for which no proto.*2$'):
+        check(classifier, train_cfg__val_interval=2, **val)
+    check(classifier, train_cfg__val_interval=3, **val)
+    # MMSegmentation's own tools come to the same
+    cfg = dict(
+        classifier,
+        **val,
+        work_dir=str(tmp_path / 'run'),
+        default_scope='mmseg',
+        param_scheduler=None)
+    with pytest.raises(ValueError, match='of epoch 1, for which no proto'):
+        Runner.from_cfg(cfg).train()
+    hook.update(begin=1, interval=1)
+    check(classifier, **val)
+    joint = PrototypeBankHook(
+        voc_mini.dataset(),
+        begin=2,
+        interval=3,
+        labels=dict(dataset=voc_mini.dataset()))
+    with pytest.raises(ValueError, match='set train_cfg.val_begin=2'):
+        joint.check_early_stop(False, 1, 1, 9)
+    joint.check_early_stop(False, 2, 1, 9)
+
+
+def test_a_test_does_without_early_stop(classifier):
+    stop = dict(type='EarlyStoppingHook', monitor='seed/cam/mIoU')
+    hooks = list(classifier.custom_hooks)
+    classifier.custom_hooks = [stop, *hooks]
+    drop_training(classifier)
+    assert classifier.custom_hooks == hooks
 
 
 def test_batch_of_one_where_pooled_features_are_normalized(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from mmengine.config import Config, ConfigDict
-from mmengine.hooks import EMAHook, Hook
+from mmengine.hooks import EarlyStoppingHook, EMAHook, Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
@@ -97,13 +97,17 @@ class PrototypeBankHook(Hook):
 
         Raises:
             ValueError: If the hook and the training do not fit, see
-                :meth:`check_loop`; or there are several ``EMAHook``, or one
-                that averages later.
+                :meth:`check_loop` and :meth:`check_early_stop`; or there are
+                several ``EMAHook``, or one that averages later.
         """
         loop = runner.train_loop
         by_iter = isinstance(loop, IterBasedTrainLoop)
-        self.check_loop(by_iter,
-                        loop.max_iters if by_iter else loop.max_epochs)
+        end = loop.max_iters if by_iter else loop.max_epochs
+        self.check_loop(by_iter, end)
+        if runner.val_loop is not None and any(
+                isinstance(hook, EarlyStoppingHook) for hook in runner.hooks):
+            self.check_early_stop(by_iter, loop.val_begin, loop.val_interval,
+                                  end)
         averaging = [isinstance(hook, EMAHook) for hook in runner.hooks]
         if sum(averaging) > 1:
             raise ValueError('PrototypeBankHook works beside one EMAHook, but '
@@ -204,6 +208,37 @@ class PrototypeBankHook(Hook):
                 f'{self.begin if self.begin > 0 else end} of {end} '
                 f'{"epochs" if self.by_epoch else "iterations"}, and nothing '
                 'would train on them: set `begin`, or `interval`, lower')
+
+    def check_early_stop(self, by_iter: bool, begin: int, every: int,
+                         end: int) -> None:
+        """Check that a training which ``EarlyStoppingHook`` ends has a bank.
+
+        In joint training an older one will do: labels have been made with it.
+
+        Args:
+            by_iter (bool): Whether the training loop counts iterations.
+            begin (int): Epoch or iteration of the first validation.
+            every (int): Interval of the validations.
+            end (int): Number of epochs or iterations.
+
+        Raises:
+            ValueError: If a validation comes before the bank.
+        """
+        if self.by_epoch == by_iter:
+            return  # counted in another unit
+        unit = 'epoch' if self.by_epoch else 'iteration'
+        for count in range(-(-begin // every) * every, end, every):
+            if self.refresher is None and not self._is_due(count):
+                raise ValueError(
+                    'EarlyStoppingHook may end the training after the '
+                    f'validation of {unit} {count}, for which no prototypes '
+                    'are built: set `begin` and `interval` of '
+                    f'PrototypeBankHook to {every}')
+            if self.refresher is not None and count < self.begin:
+                raise ValueError(
+                    'EarlyStoppingHook may end the training after the '
+                    f'validation of {unit} {count}, before the first labels '
+                    f'are made: set train_cfg.val_begin={self.begin}')
 
     def _is_due(self, count: int) -> bool:
         if self.interval == -1:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import torch
 from mmengine.config import Config
-from mmengine.hooks import CheckpointHook, EMAHook, Hook
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook, EMAHook, Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmseg.registry import (HOOKS, LOOPS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS,
                             OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS,
@@ -23,7 +23,7 @@ _SPLITS = dict(
     train=('train_dataloader', 'train_cfg', 'optim_wrapper'),
     val=('val_dataloader', 'val_cfg', 'val_evaluator'),
     test=('test_dataloader', 'test_cfg', 'test_evaluator'))
-_BUILT = (CheckpointHook, EMAHook, PrototypeBankHook)
+_BUILT = (CheckpointHook, EarlyStoppingHook, EMAHook, PrototypeBankHook)
 
 
 def check_groups(cfg: Config, task: str) -> None:
@@ -199,17 +199,20 @@ def check_bank(cfg: Config, bank: PrototypeBankHook, hooks: dict[str, Hook],
     unit = 'epoch' if bank.by_epoch else 'iteration'
     first = bank.begin if 0 < bank.begin < end else end
     model, loop = cfg.model, cfg.train_cfg
+    validates = cfg.get('val_dataloader') and not loop.get('dynamic_intervals')
+    begin = loop.get('val_begin', 1)
+    every = loop.get('val_interval', 1000 if by_iter else 1)
+    if validates and any(
+            isinstance(hook, EarlyStoppingHook) for hook in hooks.values()):
+        bank.check_early_stop(by_iter, begin, every, end)
     kind = find_type(MODELS, model)
     test_cfg = {**MAP_DEFAULTS, **(model.get('test_cfg') or {})}
     needed = [
         name for name in (test_cfg['map_type'], *test_cfg['extra_map_types'])
         if find_map_type(name).needs_bank
     ]
-    if (cfg.get('val_dataloader') and needed and not starts
-            and issubclass(kind, CAMSegmentor)
-            and not loop.get('dynamic_intervals')):
-        every = loop.get('val_interval', 1000 if by_iter else 1)
-        begin = loop.get('val_begin', 1)
+    if (validates and needed and not starts
+            and issubclass(kind, CAMSegmentor)):
         validated = min(-(-begin // every) * every, end)
         if validated < first:
             raise ValueError(
@@ -217,7 +220,7 @@ def check_bank(cfg: Config, bank: PrototypeBankHook, hooks: dict[str, Hook],
                 f'{needed[0]!r} maps, but the first are built after {unit} '
                 f'{first}: set `begin` and `interval` of PrototypeBankHook '
                 f'to {validated}, train_cfg.val_begin={first}, or '
-                "model.test_cfg.map_type='cam'")
+                "model.test_cfg.map_type='cam' and extra_map_types=()")
     for name, hook in hooks.items():
         if isinstance(hook, CheckpointHook) and hook.by_epoch != by_iter:
             last = end if hook.save_last else (
