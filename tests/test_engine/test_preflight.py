@@ -105,6 +105,14 @@ def test_what_works_passes_and_leaves_no_trace(classifier, tmp_path):
             type='Pretrained', checkpoint='open-mmlab://resnet5')),
      "no 'resnet5' in the list of open-mmlab"),
     (dict(val_cfg=dict(type='ValLoop')), 'val needs val_dataloader'),
+    (dict(default_hooks__checkpoint=None), 'it has no CheckpointHook'),
+    (dict(default_hooks__checkpoint__out_dir='elsewhere'),
+     "leave default_hooks.checkpoint.out_dir='elsewhere' out"),
+    (dict(
+        custom_hooks=[],
+        default_hooks__checkpoint=dict(
+            type='CheckpointHook', interval=5, save_last=False)),
+     'none is written in 3 epochs: set default_hooks.checkpoint.save_last'),
 ])
 def test_refused_with_the_stage(classifier, changes, message):
     if 'train_cfg__max_epochs' in changes:

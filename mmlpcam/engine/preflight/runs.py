@@ -22,8 +22,8 @@ from .common import LATER, named, texts
 from .data import (Split, build_split, check_evaluator, same_classes,
                    smallest_batch, warn_of_tags)
 from .model import ModelCheck
-from .settings import (build_hooks, check_bank, check_groups, check_names,
-                       check_training)
+from .settings import (build_hooks, check_bank, check_checkpoints,
+                       check_groups, check_names, check_training)
 from .weights import check_weights
 
 _NUM_SAMPLES = 2  # that are loaded
@@ -153,7 +153,10 @@ def _check_run(run: Run) -> tuple[tuple[str, ...] | None, Sequence[str]]:
     }
     builder = None
     if run.task == 'train':
-        builder = _check_loop_and_bank(cfg, hooks, starts, datasets)
+        by_iter, end = check_training(cfg)
+        if run.name:
+            check_checkpoints(hooks, by_iter, end)
+        builder = _check_bank(cfg, hooks, by_iter, end, starts, datasets)
         warn_of_tags(splits['train'].dataset)
     for name, split in splits.items():
         if name != 'train':
@@ -177,14 +180,13 @@ def _mark(text: str) -> str:
     return LATER + text.removeprefix(PREFIX)
 
 
-def _check_loop_and_bank(
-        cfg: Config, hooks: dict[str, Hook], starts: bool,
-        datasets: dict[str, Dataset]) -> PrototypeBuilder | None:
-    """Check loop, optimiser and prototypes; return what builds these.
+def _check_bank(cfg: Config, hooks: dict[str, Hook], by_iter: bool, end: int,
+                starts: bool,
+                datasets: dict[str, Dataset]) -> PrototypeBuilder | None:
+    """Check the prototypes of a training; return what builds them.
 
-    The photos of the prototypes are added to the datasets.
+    Their photos are added to the datasets.
     """
-    by_iter, end = check_training(cfg)
     builder = None
     for name, hook in hooks.items():
         if not isinstance(hook, PrototypeBankHook):

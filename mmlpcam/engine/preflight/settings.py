@@ -223,12 +223,52 @@ def check_bank(cfg: Config, bank: PrototypeBankHook, hooks: dict[str, Hook],
                 "model.test_cfg.map_type='cam' and extra_map_types=()")
     for name, hook in hooks.items():
         if isinstance(hook, CheckpointHook) and hook.by_epoch != by_iter:
-            last = end if hook.save_last else (
-                end // hook.interval *
-                hook.interval if hook.interval > 0 else 0)
+            last = _last_saved(hook, end)
             if last < first:
                 raise ValueError(
                     f'no checkpoint would hold prototypes: the last one is '
                     f'written after {unit} {last}, but the first prototypes '
                     f'are built after {unit} {first}. Set '
                     f'{name}.save_last=True')
+
+
+def check_checkpoints(hooks: dict[str, Hook], by_iter: bool, end: int) -> None:
+    """Check that a stage leaves a checkpoint where later ones look for it.
+
+    Args:
+        hooks (dict[str, Hook]): All hooks, by name.
+        by_iter (bool): Whether the training counts iterations.
+        end (int): Its number of epochs or iterations.
+
+    Raises:
+        ValueError: If it leaves none, or elsewhere.
+    """
+    savers = {
+        name: hook
+        for name, hook in hooks.items() if isinstance(hook, CheckpointHook)
+    }
+    if not savers:
+        raise ValueError(
+            'later stages, reports and predictions need its checkpoint, but '
+            'it has no CheckpointHook: leave default_hooks.checkpoint as it '
+            'is')
+    for name, hook in savers.items():
+        if hook.out_dir is not None:
+            raise ValueError(
+                f'later stages, reports and predictions look for its '
+                f'checkpoint in its own folder: leave {name}.out_dir='
+                f'{hook.out_dir!r} out, and set the work dir of the run '
+                'instead')
+        if hook.by_epoch != by_iter and _last_saved(hook, end) < 1:
+            raise ValueError(
+                'later stages, reports and predictions need its checkpoint, '
+                f'but none is written in {end} '
+                f'{"iterations" if by_iter else "epochs"}: set '
+                f'{name}.save_last=True')
+
+
+def _last_saved(hook: CheckpointHook, end: int) -> int:
+    """Epoch or iteration, of `end`, of the last checkpoint; 0 for none."""
+    if hook.save_last:
+        return end
+    return end // hook.interval * hook.interval if hook.interval > 0 else 0
