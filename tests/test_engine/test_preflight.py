@@ -39,6 +39,16 @@ def classifier(tiny, voc_mini) -> Config:
             ]))
 
 
+@pytest.fixture
+def val(voc_mini) -> dict:
+    """The settings of a validation of its maps."""
+    return dict(
+        val_dataloader=dict(
+            LOADER, batch_size=1, dataset=voc_mini.dataset(with_masks=True)),
+        val_cfg=dict(type='ValLoop'),
+        val_evaluator=dict(type='CAMIoUMetric'))
+
+
 def check(cfg: Config, **changes) -> None:
     cfg = cfg.copy()
     cfg.merge_from_dict({
@@ -135,12 +145,7 @@ def test_weights_that_cannot_be_fetched(classifier, tmp_path, monkeypatch):
     check(classifier, **changes)
 
 
-def test_validation_before_the_prototypes(classifier, voc_mini):
-    val = dict(
-        val_dataloader=dict(
-            LOADER, batch_size=1, dataset=voc_mini.dataset(with_masks=True)),
-        val_cfg=dict(type='ValLoop'),
-        val_evaluator=dict(type='CAMIoUMetric'))
+def test_validation_before_the_prototypes(classifier, voc_mini, val):
     with pytest.raises(ValueError, match='validation after epoch 1 needs'):
         check(classifier, **val)
     check(classifier, train_cfg__val_begin=3, **val)
@@ -151,7 +156,7 @@ def test_validation_before_the_prototypes(classifier, voc_mini):
         check(classifier, train_cfg__val_begin=3, **val)
 
 
-def test_early_stop_before_the_prototypes(classifier, voc_mini, tmp_path,
+def test_early_stop_before_the_prototypes(classifier, voc_mini, val, tmp_path,
                                           monkeypatch):
     monkeypatch.setattr('mmengine.runner.runner.collect_env', dict)
     hook = classifier.custom_hooks[0]
@@ -159,11 +164,6 @@ def test_early_stop_before_the_prototypes(classifier, voc_mini, tmp_path,
         dict(type='EarlyStoppingHook', monitor='seed/cam/mIoU'))
     check(classifier)  # nothing is validated, and nothing stops it
     classifier.model.test_cfg = dict(map_type='cam')
-    val = dict(
-        val_dataloader=dict(
-            LOADER, batch_size=1, dataset=voc_mini.dataset(with_masks=True)),
-        val_cfg=dict(type='ValLoop'),
-        val_evaluator=dict(type='CAMIoUMetric'))
     with pytest.raises(ValueError, match='of epoch 1, for which no proto.*1$'):
         check(classifier, **val)
     with pytest.raises(ValueError, match='of epoch 2, for which no proto.*2$'):
