@@ -70,6 +70,9 @@ def kmeans(points: Tensor,
     moves of the centres tell (all in the first round, few in late ones), and
     once more those that do. Points in half precision stay so: memory beyond
     the points is ``chunk_size x (D + 2 K)`` float32, and five numbers a point.
+    On a CPU with AMX, which multiplies bfloat16 many times faster, there is a
+    copy of the points in that, ``N x D x 2`` bytes; a round then reads points
+    only where the copy cannot tell. Labels are the same either way.
 
     Under a launcher, each rank holds its own points, which may be none; sums
     and counts are reduced over all ranks. Random choices depend on ``keys``

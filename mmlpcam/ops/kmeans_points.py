@@ -9,14 +9,34 @@ NORM_EPS = 1e-8
 # A chunk of 2048 float32 channels stays in the cache of a CPU; a GPU has
 # less to start with few chunks.
 _CPU_CHUNK, _GPU_CHUNK = 1024, 65536
+_ROUGH_CHUNK = 8192
+# how far bfloat16 is from a number, relative to it
+_ROUGH_EPS = torch.finfo(torch.bfloat16).eps / 2
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether products of bfloat16 are much faster there, and sum in float32.
+
+    Args:
+        device (torch.device): Device of the factors.
+
+    Returns:
+        bool: True on a CPU with AMX. Of GPUs nothing was measured.
+    """
+    if device.type != 'cpu' or not torch.backends.mkldnn.is_available():
+        return False
+    # new in PyTorch 2.9
+    capabilities: dict = getattr(torch.cpu, 'get_capabilities', dict)()
+    return bool(capabilities.get('amx_bf16'))
 
 
 class LocalPoints:
     """Points of one set on this rank, with the cluster of each.
 
     Args:
-        points (Tensor): (N, D), any floating type. It is not copied; each
-            chunk is brought to float32 when its turn comes.
+        points (Tensor): (N, D), any floating type. Each chunk is brought to
+            float32 when its turn comes; there is a copy in bfloat16 where
+            :func:`multiplies_bfloat16`.
         num_clusters (int): Number of clusters K.
         keys (Tensor, optional): See :func:`~mmlpcam.ops.kmeans`.
         weights (Tensor, optional): See :func:`~mmlpcam.ops.kmeans`.
@@ -43,8 +63,14 @@ class LocalPoints:
         self.chunk_size = chunk_size or (_CPU_CHUNK if points.device.type
                                          == 'cpu' else _GPU_CHUNK)
         self.norms = points.new_zeros(len(points), dtype=torch.float32)
+        self._rough = torch.empty_like(
+            points, dtype=torch.bfloat16) if multiplies_bfloat16(
+                points.device) else None
         for rows in self._chunks():
-            self.norms[rows] = points[rows].float().norm(dim=1)
+            chunk = points[rows].float()
+            self.norms[rows] = chunk.norm(dim=1)
+            if self._rough is not None:
+                self._rough[rows] = chunk
         self.valid = self.norms > NORM_EPS
         self.labels = torch.full_like(self.keys, -1)
         self.sums = points.new_zeros(
@@ -63,8 +89,10 @@ class LocalPoints:
         where its centre may have lost the lead that it had at the last
         reading: Hamerly's algorithm
         (https://doi.org/10.1137/1.9781611972801.12) with one bound, on the
-        difference of the two highest cosines. The labels are those of reading
-        all points. A point that changes its cluster is read once more.
+        difference of the two highest cosines. Where there is a rough copy of
+        the points, that is read first, and the points themselves where it
+        cannot tell. The labels are those of reading all points. A point that
+        changes its cluster is read once more.
 
         Args:
             centers (Tensor): (K', D) float32, K' at most K and the same in
@@ -79,15 +107,52 @@ class LocalPoints:
         # more than rounding can add to the lead then and now
         doubt = 4 * (self.points.shape[1] + 8) * torch.finfo(torch.float32).eps
         before = self.labels.clone()
-        for rows in self._batches(self.valid & ~(self._leads > doubt)):
-            products = self._products(rows)
-            highest, self.labels[rows] = products.max(dim=1)
-            second = products.scatter_(1, self.labels[rows, None],
-                                       -torch.inf).amax(1)
+        doubtful = self.valid & ~(self._leads > doubt)
+        if self._rough is not None:
+            doubtful = self._screen(self._rough, doubtful, doubt)
+        for rows in self._batches(doubtful):
+            highest, second, self.labels[rows] = _two_highest(
+                self._products(rows))
             self._leads[rows] = ((highest - second) /
                                  self.norms[rows]).double()
         self.labels.masked_fill_(~self.valid, -1)
         self._update_sums(before)
+
+    def _screen(self, points: Tensor, doubtful: Tensor,
+                doubt: float) -> Tensor:
+        """Assign what a rough copy can tell for sure.
+
+        Args:
+            points (Tensor): The copy, (N, D) bfloat16.
+            doubtful (Tensor): Points to assign, (N, ) bool.
+            doubt (float): What rounding in float32 can change of a cosine.
+
+        Returns:
+            Tensor: Those of them that are still to assign.
+        """
+        # A vector that all centres have in common adds the same to each
+        # product; without it products, and what rounding does, are smaller.
+        directions = self._directions - self._directions.mean(1, keepdim=True)
+        rough = directions.bfloat16()
+        # of a cosine: of the points, of the centres, of the sum
+        error = (
+            _ROUGH_EPS * directions.norm(dim=0).max() + (1 + _ROUGH_EPS) *
+            (directions - rough.float()).norm(dim=0).max() + doubt)
+        doubtful = doubtful.clone()
+        # all of them: to pick some out takes longer
+        for start in range(0, len(points), _ROUGH_CHUNK):
+            rows = slice(start, start + _ROUGH_CHUNK)
+            highest, second, labels = _two_highest(
+                (points[rows] @ rough).float())
+            # the products themselves are rounded as well
+            rounded = 2 * _ROUGH_EPS * (highest.abs() + second.abs())
+            leads = (highest - second - rounded) / self.norms[rows] - 2 * error
+            sure = leads > doubt
+            self.labels[rows] = torch.where(sure, labels, self.labels[rows])
+            self._leads[rows] = torch.where(sure, leads.double(),
+                                            self._leads[rows])
+            doubtful[rows] &= ~sure
+        return doubtful
 
     def sum_up(self) -> None:
         """Sum the members up anew, without what the rounds have rounded."""
@@ -154,6 +219,13 @@ class LocalPoints:
             labels = before[rows], self.labels[rows]
             self.sums[:, :-2] += _change(points, *labels, number)
             self.sums[:, -2:] += _change(masses, *labels, number)
+
+
+def _two_highest(products: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The two highest of each row (n, K), changed, and where the first is."""
+    highest, labels = products.max(dim=1)
+    second = products.scatter_(1, labels[:, None], -torch.inf).amax(1)
+    return highest, second, labels
 
 
 def _change(values: Tensor, before: Tensor, after: Tensor,

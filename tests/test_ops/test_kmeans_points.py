@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmlpcam.ops import kmeans
+from mmlpcam.ops import kmeans, kmeans_points
 from mmlpcam.ops.kmeans_points import LocalPoints
 
 
@@ -24,6 +24,14 @@ POINTS = dict(
     unclustered=rand(1500, 24) - .4,
     # directions repeat, and some are those of several centres
     duplicates=rand(60, 24)[torch.arange(1500) % 60])
+
+
+@pytest.fixture(params=[False, True], ids=['exact', 'rough'], autouse=True)
+def rough(request, monkeypatch):
+    """Whether there is a rough copy, which any CPU can multiply somehow."""
+    monkeypatch.setattr(kmeans_points, 'multiplies_bfloat16',
+                        lambda device: request.param)
+    return request.param
 
 
 @pytest.fixture
@@ -110,6 +118,7 @@ def test_whole_clustering_is_that_of_reading_all(kind, num_clusters,
 
     def assign_all(self, centers):
         self._leads.zero_()
+        self._rough = None
         assign(self, centers)
 
     monkeypatch.setattr(LocalPoints, 'assign', assign_all)
@@ -120,6 +129,30 @@ def test_whole_clustering_is_that_of_reading_all(kind, num_clusters,
     assert result[3:] == every[3:]
     if kind != 'duplicates':  # where each round re-seeds a centre
         assert few < sum(num_read)
+
+
+@pytest.mark.parametrize('gap', [0, 1e-5, 1e-4, 1e-3, 2e-2])
+def test_rough_copy_settles_what_it_can(rough, gap, num_read):
+    """Points beside the border of two centres that are nearly one."""
+    first = F.normalize(rand(1, 64), dim=1)
+    aside = F.normalize(rand(1, 64, seed=1) - .5 * first, dim=1)
+    centers = torch.cat([first + .02 * aside, first - .02 * aside])
+    middle = 5 * F.normalize(first + .3 * (rand(500, 64, seed=2) - .5), dim=1)
+    across = F.normalize(centers, dim=1).double()
+    across = across[0] - across[1]
+    middle = middle.double()
+    middle -= (middle @ across)[:, None] / (across @ across) * across
+    sides = torch.where(rand(500, seed=3) < .5, -1, 1)
+    points = middle + (gap * 5 * sides)[:, None] * across / (across @ across)
+    local = LocalPoints(points.float(), 2)
+    local.assign(centers)
+    if gap:
+        assert torch.equal(local.labels, (sides < 0).long())
+    assert 0 <= sum(num_read) <= 500
+    if rough and gap == 2e-2:
+        assert sum(num_read) == 0
+    if not rough or gap <= 1e-5:
+        assert sum(num_read) == 500
 
 
 # --- sums -----------------------------------------------------------------
@@ -144,7 +177,7 @@ def test_sums_follow_the_points_that_move(chunk_size):
 
 
 def test_half_precision_is_kept():
-    """No copy of the points, and sums in full precision."""
+    """No points in full precision, but sums."""
     points = (100 * rand(5000, 3) + 100).half()
     local = LocalPoints(points, 1, None, None, None)
     local.assign(torch.ones(1, 3))
