@@ -1,20 +1,19 @@
 """One run of a chain, what went into it, and what is known about it."""
 import copy
-import gc
 import json
 import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 from mmengine.dist import barrier
 from mmengine.logging import print_log
 from torch import nn
 
 from mmlpcam.evaluation import is_labeled
-from mmlpcam.utils import full_disk_at, on_main_process, write_json
+from mmlpcam.utils import (full_disk_at, on_main_process, release_memory,
+                           write_json)
 from mmlpcam.utils.names import listed
 from .checkpoints import last_checkpoint
 from .console import QuietRunner
@@ -187,8 +186,7 @@ class Stage:
             metrics=metrics.values))
         stop_loader_processes(runner)
         del runner
-        gc.collect()
-        torch.cuda.empty_cache()  # does nothing without a GPU
+        release_memory()
         return model
 
     def _start(self) -> bool:

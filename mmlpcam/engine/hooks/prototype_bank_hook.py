@@ -16,6 +16,7 @@ from mmlpcam.engine.bank_report import CLUSTERS
 from mmlpcam.engine.label_refresher import LabelRefresher
 from mmlpcam.engine.prototype_builder import PrototypeBuilder
 from mmlpcam.models import find_prototype_head
+from mmlpcam.utils import release_memory
 
 # Where the message hub, and so the checkpoint, has the labels in use.
 _GENERATION = 'pseudo_labels'
@@ -251,6 +252,7 @@ class PrototypeBankHook(Hook):
         if self.refresher is not None:
             self._label(runner, generation)
             runner.message_hub.update_info(_GENERATION, generation)
+        release_memory()  # the features of all photos took some
 
     def _label(self, runner: Runner, generation: str) -> None:
         model = _unwrap(runner)
