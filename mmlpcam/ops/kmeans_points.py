@@ -108,7 +108,8 @@ class LocalPoints:
         doubt = 4 * (self.points.shape[1] + 8) * torch.finfo(torch.float32).eps
         before = self.labels.clone()
         doubtful = self.valid & ~(self._leads > doubt)
-        if self._rough is not None:
+        # few are read as fast as the whole copy
+        if self._rough is not None and 8 * doubtful.sum() > len(doubtful):
             doubtful = self._screen(self._rough, doubtful, doubt)
         for rows in self._batches(doubtful):
             highest, second, self.labels[rows] = _two_highest(
@@ -145,7 +146,7 @@ class LocalPoints:
             highest, second, labels = _two_highest(
                 (points[rows] @ rough).float())
             # the products themselves are rounded as well
-            rounded = 2 * _ROUGH_EPS * (highest.abs() + second.abs())
+            rounded = 1.01 * _ROUGH_EPS * (highest.abs() + second.abs())
             leads = (highest - second - rounded) / self.norms[rows] - 2 * error
             sure = leads > doubt
             self.labels[rows] = torch.where(sure, labels, self.labels[rows])
