@@ -613,3 +613,14 @@ def test_check_files_leaves_alone_what_it_cannot_judge(tmp_path):
         check_files = False
 
     check_files(Wrapper())
+
+
+def test_list_that_is_missing(tmp_path):
+    with pytest.raises(ValueError, match='nowhere.txt. Check `data_root`'):
+        SegDatasetWrapper(
+            dict(
+                type='BaseSegDataset',
+                data_root=str(tmp_path),
+                ann_file='nowhere.txt',
+                metainfo=META,
+                pipeline=[]))
