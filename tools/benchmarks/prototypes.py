@@ -1,9 +1,10 @@
-"""Features for prototypes, from photo files, next to labels and a plain loop.
+"""Features for prototypes, from photo files, and what stands beside them.
 
 All features of photos are gathered per class and side, as they are clustered.
 The plain loop runs the photo as it is for its features, and then all scales
 and the mirror images for its CAM, one photo at a time. The label stage of the
-same photos tells what a pass takes in any case.
+same photos tells what a pass takes in any case; joint training refreshes its
+masks in one more.
 """
 import argparse
 import shutil
@@ -13,8 +14,9 @@ from pathlib import Path
 import cv2
 import torch
 from mmseg.models.segmentors import EncoderDecoder
+from mmseg.registry import DATASETS
 
-from mmlpcam.engine import PrototypeBuilder
+from mmlpcam.engine import LabelRefresher, PrototypeBuilder
 from mmlpcam.engine.prototype_sampling import image_views
 from mmlpcam.models import fast_inference, find_prototype_head
 from mmlpcam.models.map_inference import rescale
@@ -41,13 +43,15 @@ def _compare(args: argparse.Namespace, folder: Path) -> Comparison:
     runner = labels.label_runner(args, folder, 'cam', photos)
     model = runner.model
     loop = runner.test_loop
+    dataset_cfg = loop._dataloader_cfg['dataset']
     builder = PrototypeBuilder(
-        loop._dataloader_cfg['dataset'],
+        dataset_cfg,
         num_workers=0,
         batch_size=args.batch_size,
         max_features_per_class=None)
     dataset = builder.prepare()
     head = find_prototype_head(model)
+    refresher = _refresher(dataset_cfg, args.batch_size, folder)
     repeats = builder.draw(
         head,
         [dataset.get_data_info(i)['img_labels'] for i in range(len(dataset))])
@@ -56,6 +60,9 @@ def _compare(args: argparse.Namespace, folder: Path) -> Comparison:
     def label() -> None:
         shutil.rmtree(folder / 'cam' / 'labels', ignore_errors=True)
         loop.run()
+
+    def refresh() -> None:
+        refresher.refresh(model, 'epoch_1', builder.map_settings(head))
 
     def collect() -> None:
         model.eval()
@@ -73,6 +80,7 @@ def _compare(args: argparse.Namespace, folder: Path) -> Comparison:
         {
             'plain loop': plain,
             'label stage': label,
+            'refreshed masks': refresh,
             'prototypes': collect
         }, args.repeats, args.device)
     ours = {key: len(points.feats) for key, points in found['ours'].items()}
@@ -86,6 +94,25 @@ def _compare(args: argparse.Namespace, folder: Path) -> Comparison:
             f'{sum(ours.values())} features; {moved} more or less on a side '
             'than in the plain loop.'
         ])
+
+
+def _refresher(dataset: dict, batch_size: int, folder: Path) -> LabelRefresher:
+    """What makes masks of the photos anew, for a training set of them."""
+    refresher = LabelRefresher(
+        dataset, map_type='cam', num_workers=0, batch_size=batch_size)
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadPseudoLabel'),
+        dict(type='PackSegInputs')
+    ]
+    refresher.connect(
+        DATASETS.build(
+            dict(
+                type='PseudoLabelDataset',
+                label_dir=None,
+                dataset=dict(dataset['dataset'], pipeline=pipeline))),
+        str(folder / 'joint'))
+    return refresher
 
 
 def _plain(model: EncoderDecoder, photos: list[Path], device: str,
