@@ -25,7 +25,7 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     """
     if device.type != 'cpu' or not torch.backends.mkldnn.is_available():
         return False
-    # new in PyTorch 2.9
+    # not in all versions of PyTorch
     capabilities: dict = getattr(torch.cpu, 'get_capabilities', dict)()
     return bool(capabilities.get('amx_bf16'))
 
