@@ -94,10 +94,9 @@ class SegDatasetWrapper:
 
     Raises:
         TypeError: If ``dataset`` is or holds something else than the above.
-        ValueError: If the list of the dataset is missing, it has no image,
-            more classes than masks can hold or ``reduce_zero_label=True``,
-            two images share an id, or joined datasets differ in their
-            classes.
+        ValueError: If the dataset has no list, no image, more classes than
+            masks can hold or ``reduce_zero_label=True``, two images share an
+            id, or joined datasets differ in their classes.
 
     Attributes:
         replaces_masks (bool): Whether samples get masks other than those of
@@ -121,9 +120,8 @@ class SegDatasetWrapper:
                 self._raise_if_empty(error, dataset)
                 raise
             except AssertionError as error:  # as of a list that is missing
-                raise ValueError(
-                    f'{error}. Check `data_root` and what is below it, or the '
-                    'environment variable that names it') from error
+                raise ValueError(f'{error}. Check `data_root`, or what names '
+                                 'it in the environment') from error
         self.dataset = dataset
         self.check_files = check_files
         self._leaf_datasets = list(_leaves(dataset))
