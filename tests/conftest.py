@@ -25,7 +25,8 @@ import mmlpcam  # noqa: F401, registers its components
 REPO = Path(__file__).resolve().parents[1]
 # Programs that tests start; the search for examples would import them here.
 collect_ignore = [
-    'test_tools/ranks.py', 'test_tools/dying_tool.py', 'kill/chain.py'
+    'test_tools/ranks.py', 'test_tools/dying_tool.py', 'kill/chain.py',
+    'other_device/run.py'
 ]
 
 # Several threads cost more than they bring at these sizes.

@@ -28,15 +28,17 @@ class AreaCounts(NamedTuple):
 
 
 def count_areas(maps: Tensor, labels: Sequence[int], truth: Tensor,
-                thresholds: Tensor, num_classes: int,
+                thresholds: Tensor | np.ndarray, num_classes: int,
                 ignore_index: int) -> AreaCounts:
     """Count what all thresholds need in one pass over the pixels.
 
     Args:
-        maps (Tensor): Maps of the n mapped classes, (n, H, W), in [0, 1].
+        maps (Tensor): Maps of the n mapped classes, (n, H, W), in [0, 1]. On
+            their device all is counted.
         labels (Sequence[int]): Their 0-based foreground classes.
         truth (Tensor): True mask (H, W), int64, 0 is background.
-        thresholds (Tensor): Ascending background scores, (T, ).
+        thresholds (Tensor | np.ndarray): Ascending background scores, (T, ),
+            compared in the precision of the maps, as masks are made.
         num_classes (int): Number of classes with the background.
         ignore_index (int): Mask value that is not scored.
 
@@ -52,13 +54,14 @@ def count_areas(maps: Tensor, labels: Sequence[int], truth: Tensor,
             f'the mask is {tuple(truth.shape)}, but the image is '
             f'{tuple(maps.shape[-2:])} (H, W): masks must have the size of '
             'the original image')
+    truth = truth.to(maps.device)
     scored = truth != ignore_index
     truth = truth[scored]
     num_bins = len(thresholds) + 1
     if len(labels):
         # ties go to the lower class, and to the background before that
         score, winner = maps[:, scored].max(0)
-        bins = torch.bucketize(score, thresholds)
+        bins = torch.bucketize(score, torch.as_tensor(thresholds).to(score))
     else:
         winner = bins = torch.zeros_like(truth)
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from mmengine.dist import get_dist_info
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
@@ -98,13 +97,10 @@ class CAMIoUMetric(BaseMetric):
             truth = sample['gt_sem_seg']['data'].squeeze(0)
             counts = {}
             for map_type, maps in sample['activation'].items():
-                # the grid is compared in the precision of the maps
-                thresholds = torch.as_tensor(
-                    self.thresholds, dtype=maps.dtype, device=maps.device)
                 try:
                     counts[map_type] = count_areas(maps, sample['img_labels'],
-                                                   truth.to(maps.device),
-                                                   thresholds, num_classes,
+                                                   truth, self.thresholds,
+                                                   num_classes,
                                                    self.ignore_index)
                 except ValueError as error:
                     raise ValueError(f'true mask of {sample.get("img_path")}: '

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from mmlpcam.datasets import SegDatasetWrapper
@@ -241,10 +240,7 @@ def sweep_thresholds(samples: Iterable[tuple[ActivationMaps, Tensor]],
     def counts() -> Iterator[AreaCounts]:
         for maps, truth in samples:
             sources.append(maps.source)
-            full = maps.full()
-            # compared in the precision of the maps, as masks are made
-            yield count_areas(full, maps.labels, truth,
-                              torch.as_tensor(thresholds, dtype=full.dtype),
+            yield count_areas(maps.full(), maps.labels, truth, thresholds,
                               num_classes, ignore_index)
 
     total = sum_areas(counts(), num_classes)

@@ -93,7 +93,8 @@ def _features_of_noise(model: EncoderDecoder) -> list[Tensor]:
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(0)
     noise = torch.rand(1, 3, 64, 64, device=device, generator=generator)
-    with torch.autocast(device.type, enabled=False):
+    # cuDNN's TensorFloat-32 would differ by more than what is looked for
+    with _cudnn(False), torch.autocast(device.type, enabled=False):
         return _flat(model.extract_feat(noise))
 
 
@@ -109,12 +110,20 @@ def without_plans() -> Iterator[None]:
     Yields:
         None: The settings are restored at the end.
     """
-    enabled = torch.backends.cudnn.enabled
-    torch.backends.cudnn.enabled = enabled and torch.backends.cudnn.benchmark
+    settings = torch.backends.cudnn
+    with _cudnn(settings.enabled and settings.benchmark):
+        yield
+
+
+@contextmanager
+def _cudnn(enabled: bool) -> Iterator[None]:
+    """Switch cuDNN for a while."""
+    before = torch.backends.cudnn.enabled
+    torch.backends.cudnn.enabled = enabled
     try:
         yield
     finally:
-        torch.backends.cudnn.enabled = enabled
+        torch.backends.cudnn.enabled = before
 
 
 def _parts(model: nn.Module) -> dict[str, nn.Module]:

@@ -15,12 +15,15 @@ import signal
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmseg.registry import RUNNERS
+from PIL import Image
 
 import mmlpcam  # noqa: F401, registers its components
 from mmlpcam import config_path
+from mmlpcam.converters.parts import PartsSettings, make_parts_dataset
 
 BACKBONE = dict(stem_channels=8, base_channels=8)
 CAM_HEAD = dict(
@@ -67,6 +70,18 @@ SMALL = dict(
     psa_labels=LABELER,
     saliency=LABELER,
     par=LABELER)
+
+
+def make_data(folder: Path) -> None:
+    """Make a tiny data set, with saliency maps: where an object is."""
+    make_parts_dataset(
+        str(folder), PartsSettings(num_train=6, num_val=2, size=(64, 64)))
+    (folder / 'saliency').mkdir()
+    for path in (folder / 'SegmentationClass').iterdir():
+        with Image.open(path) as mask:
+            salient = np.asarray(mask) > 0
+        Image.fromarray(salient.astype(np.uint8) * 200).save(
+            folder / 'saliency' / path.name)
 
 
 def make_cfg(kind: str, work_dir: str) -> Config:

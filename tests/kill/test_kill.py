@@ -12,19 +12,16 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from kill.chain import CONFIGS, make_data
 
-from mmlpcam.converters.parts import PartsSettings, make_parts_dataset
 from mmlpcam.engine import last_checkpoint
 
 pytestmark = pytest.mark.kill
 CHAIN = Path(__file__).with_name('chain.py')
 ROOT = CHAIN.parents[2]
-KINDS = ('staged', 'irn', 'joint', 'amn', 'recam', 'mctformer', 'psa', 'edam',
-         'par', 'amn_lpcam')
+KINDS = tuple(CONFIGS)
 KILLS = int(os.environ.get('MMLPCAM_KILLS', 100))
 SEED = int(os.environ.get('MMLPCAM_KILL_SEED', 0))
 KILLS_A_RUN = 5
@@ -36,10 +33,7 @@ class Chain:
     def __init__(self, kind: str, folder: Path) -> None:
         self.kind, self.folder = kind, folder
         folder.mkdir()
-        make_parts_dataset(
-            str(folder / 'data'),
-            PartsSettings(num_train=6, num_val=2, size=(64, 64)))
-        make_saliency(folder / 'data')
+        make_data(folder / 'data')
         start = time.monotonic()
         self.finish(folder / 'whole')
         self.seconds = time.monotonic() - start
@@ -93,16 +87,6 @@ def chains(tmp_path_factory):
         return made[kind]
 
     return get
-
-
-def make_saliency(data: Path) -> None:
-    """Write saliency maps for EDAM: where the true masks have an object."""
-    (data / 'saliency').mkdir()
-    for path in (data / 'SegmentationClass').iterdir():
-        with Image.open(path) as mask:
-            salient = np.asarray(mask) > 0
-        Image.fromarray(salient.astype(np.uint8) * 200).save(
-            data / 'saliency' / path.name)
 
 
 def contents(work_dir: Path) -> tuple[dict, dict]:

@@ -116,6 +116,21 @@ def test_cudnn_plans_only_if_asked_to(monkeypatch, benchmark):
     assert torch.backends.cudnn.enabled
 
 
+@pytest.mark.usefixtures('with_cudnn')
+def test_folding_is_checked_without_the_rounding_of_cudnn(monkeypatch):
+    model, used = segmentor(), []
+    compute = model.extract_feat
+
+    def extract_feat(images):
+        used.append(torch.backends.cudnn.enabled)
+        return compute(images)
+
+    monkeypatch.setattr(model, 'extract_feat', extract_feat)
+    fold_batch_norm(model)
+    assert used == [False, False]
+    assert torch.backends.cudnn.enabled
+
+
 def test_a_model_without_backbone_stays_as_it_is():
     model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)).eval()
     with fast_inference(model):
