@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from benchmarks import (crf, imports, kmeans, labels, maps, processes,
-                        prototypes, walk)
+                        prototypes, sizes, walk)
 from benchmarks.common import as_dict, machine
 
 SUBJECTS = dict(
@@ -20,6 +20,7 @@ SUBJECTS = dict(
     maps=maps,
     processes=processes,
     prototypes=prototypes,
+    sizes=sizes,
     walk=walk)
 
 

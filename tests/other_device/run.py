@@ -14,6 +14,7 @@ It stands on PyTorch's backends written in Python, which not all versions have.
 import runpy
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import mmengine.device.utils
@@ -158,6 +159,7 @@ def main(arguments: Sequence[str]) -> None:
     torch.__future__.set_swap_module_params_on_conversion(True)
     torch._C._set_only_lift_cpu_tensors(True)
     sys.argv = list(arguments)
+    sys.path[0] = str(Path(sys.argv[0]).parent)  # as Python does
     with Dispatch(), Functions():
         try:
             runpy.run_path(sys.argv[0], run_name='__main__')

@@ -52,8 +52,8 @@ class Comparison:
         ]
         for way, values in self.seconds.items():
             cells = [
-                _duration(each) for each in (statistics.median(values),
-                                             min(values), max(values))
+                duration(each) for each in (statistics.median(values),
+                                            min(values), max(values))
             ]
             ratios = self.ratios(way)
             cells.append(f'{statistics.median(ratios):.3g} '
@@ -63,7 +63,15 @@ class Comparison:
         return '\n'.join([*lines, *('\n' + note for note in self.notes), ''])
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Write a time as tables have it.
+
+    Args:
+        seconds (float): The time.
+
+    Returns:
+        str: In ms below a second.
+    """
     if seconds < 1:
         return f'{1000 * seconds:.3g} ms'
     return f'{seconds:.3g} s'

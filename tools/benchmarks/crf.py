@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mmlpcam.ops import DenseCRF, infer_many, label_unary
 from mmlpcam.utils.photos import read_photo
-from .common import Comparison, time_in_turns
+from .common import Comparison, duration, time_in_turns
 
 SIZE, TINY = (375, 500), (40, 50)
 
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> list[Comparison]:
             seconds,
             columns={
                 'per photo': {
-                    way: f'{1000 * np.median(each) / len(photos):.0f} ms'
+                    way: duration(np.median(each) / len(photos))
                     for way, each in seconds.items()
                 }
             },

@@ -54,8 +54,10 @@ def _one_round(args: argparse.Namespace, points: Tensor,
     if rounds < 2:
         raise ValueError(f'{len(points)} points are clustered in a round: '
                          'give more')
+    copy = torch.empty_like(points)
     seconds = time_in_turns(
         dict(
+            copy=lambda: copy.copy_(points),
             plain=lambda: plain_round(some, start),
             once=lambda: kmeans(points, number, init=start, max_iters=1),
             ours=lambda: kmeans(points, number, init=start)), args.repeats,
@@ -64,18 +66,24 @@ def _one_round(args: argparse.Namespace, points: Tensor,
     ours = kmeans(some, number, init=start, max_iters=1)
     worst = float((theirs - ours.centers).abs().max())
     share = len(points) / len(some)
+    ours_seconds = [(whole - once) / (rounds - 1)
+                    for whole, once in zip(seconds['ours'], seconds['once'])]
+    size = points.element_size() * points.numel()
+    copied = 2 * size / median(seconds['copy'])  # read and written
     return Comparison(
         f'a round of k-means, {_size(points, number)}',
         dict(
             plain=[share * each for each in seconds['plain']],
-            ours=[(whole - once) / (rounds - 1)
-                  for whole, once in zip(seconds['ours'], seconds['once'])]),
+            ours=ours_seconds),
         notes=[
             f'Largest difference of the centres after a round: {worst:.1e}.',
             f'The plain form: on {len(some)} points, times {share:.3g}. Ours: '
             f'the time of {rounds} rounds less that of one, by the other '
             f'{rounds - 1}; one takes {1e3 * median(seconds["once"]):.0f} ms '
-            'with the lengths of the points before and the means after.'
+            'with the lengths of the points before and the means after.',
+            f'Copying the points moves {copied / 1e9:.3g} GB/s; a round takes '
+            f'as long as reading all of them at '
+            f'{100 * size / median(ours_seconds) / copied:.0f} % of that.'
         ])
 
 

@@ -9,13 +9,15 @@ and prototypes are random: times do not depend on them.
 import argparse
 import shutil
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 from mmseg.models.segmentors import EncoderDecoder
 from PIL import Image
@@ -26,20 +28,54 @@ from mmlpcam.models.map_inference import rescale
 from mmlpcam.utils.masks import read_index_mask
 from .common import Comparison, time_in_turns
 
+HALF = 'LPCAM, half precision'
+WAYS = {'CAM': 'cam', 'LPCAM': 'lpcam', HALF: 'lpcam'}
 SIZES = [(375, 500), (500, 375), (333, 500), (500, 334)]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this subject can vary."""
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what all subjects can vary that run a network.
+
+    Args:
+        parser (argparse.ArgumentParser): Parser of the subject.
+    """
     parser.add_argument(
         '--config',
         default='configs/lpcam/cam_m-v2_voc-animals.py',
         help='classifier')
+    parser.add_argument('--num-photos', type=int, default=8, help='photos')
+
+
+def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what all subjects can vary that read photos.
+
+    Args:
+        parser (argparse.ArgumentParser): Parser of the subject.
+    """
+    add_model_arguments(parser)
     parser.add_argument(
         '--photos', type=Path, help='folder of JPEGs; else noise')
-    parser.add_argument('--num-photos', type=int, default=8, help='photos')
     parser.add_argument(
         '--batch-size', type=int, default=1, help='of the package')
+    parser.add_argument(
+        '--num-workers',
+        type=int,
+        default=0,
+        help='processes of the package that decode photos')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what this subject can vary."""
+    add_photo_arguments(parser)
+    parser.add_argument(
+        '--num-writers',
+        type=int,
+        default=0,
+        help='threads of the package that write files')
+    parser.add_argument(
+        '--fp16',
+        action='store_true',
+        help='LPCAM in half precision as well (bfloat16 on a CPU)')
 
 
 def run(args: argparse.Namespace) -> list[Comparison]:
@@ -51,25 +87,39 @@ def run(args: argparse.Namespace) -> list[Comparison]:
 def _compare(args: argparse.Namespace, folder: Path) -> Comparison:
     photos = copy_photos(args, folder / 'photos')
     runners = {
-        kind: label_runner(args, folder, kind, photos)
-        for kind in ('cam', 'lpcam')
+        way:
+        label_runner(args, folder, kind, photos, way == HALF, args.num_writers)
+        for way, kind in WAYS.items() if way != HALF or args.fp16
     }
-    model = runners['lpcam'].model
+    model = runners['LPCAM'].model
     plain = folder / 'plain'
 
-    def label(kind: str) -> None:
-        shutil.rmtree(folder / kind / 'labels', ignore_errors=True)
-        runners[kind].test_loop.run()
+    def label(way: str) -> None:
+        shutil.rmtree(_label_dir(runners[way]), ignore_errors=True)
+        runners[way].test_loop.run()
 
-    ways = {
+    def agreement(one: Path, other: Path) -> float:
+        return 100 * np.mean([(read_index_mask(
+            one / f'{path.stem}.png') == read_index_mask(
+                other / f'{path.stem}.png')).mean() for path in photos])
+
+    ways: dict[str, Callable] = {
         'plain loop': lambda: _plain(model, photos, plain, args.device),
-        'CAM': lambda: label('cam'),
-        'LPCAM': lambda: label('lpcam')
+        **{
+            way: partial(label, way)
+            for way in runners
+        }
     }
     seconds = time_in_turns(ways, args.repeats, args.device)
-    same = [(read_index_mask(plain / f'{path.stem}.png') == read_index_mask(
-        folder / 'lpcam/labels/masks' / f'{path.stem}.png')).mean()
-            for path in photos]
+    masks = {way: _label_dir(runners[way]) / 'masks' for way in runners}
+    notes = [
+        'Pixels of the masks that agree with the plain loop: '
+        f'{agreement(plain, masks["LPCAM"]):.2f} %.'
+    ]
+    if args.fp16:
+        notes.append(
+            'Those in half precision agree with those in single '
+            f'precision on {agreement(masks["LPCAM"], masks[HALF]):.2f} %.')
     rate = {
         way: f'{len(photos) / np.median(times):.3g}'
         for way, times in seconds.items()
@@ -79,11 +129,11 @@ def _compare(args: argparse.Namespace, folder: Path) -> Comparison:
     return Comparison(
         f'masks and maps of {len(photos)} photos, {Path(args.config).name}, '
         f'batches of {args.batch_size}', seconds, {'photos per second': rate},
-        [
-            f'Pixels of the masks that agree with the plain loop: '
-            f'{100 * np.mean(same):.2f} %.', f'LPCAM takes {by_cam:.3f} of '
-            'the time of CAM.'
-        ])
+        [*notes, f'LPCAM takes {by_cam:.3f} of the time of CAM.'])
+
+
+def _label_dir(runner: Runner) -> Path:
+    return runner.test_evaluator.metrics[0].out_dir
 
 
 def copy_photos(args: argparse.Namespace, folder: Path) -> list[Path]:
@@ -129,8 +179,48 @@ def present_classes(number: int) -> list[int]:
     return list(range(min(2, number)))
 
 
-def label_runner(args: argparse.Namespace, folder: Path, kind: str,
-                 photos: list[Path]) -> Runner:
+def model_cfg(config: str, kind: str) -> ConfigDict:
+    """Return the model of a classifier, without weights from files.
+
+    Args:
+        config (str): Config file.
+        kind (str): Map type.
+
+    Returns:
+        ConfigDict: Config of the model.
+    """
+    model = Config.fromfile(config).model
+    model.test_cfg = dict(map_type=kind, bg_thr=0.3)
+    for part in ('backbone', 'neck', 'decode_head'):
+        if part in model:
+            model[part].pop('init_cfg', None)
+    model.pop('pretrained', None)
+    return model
+
+
+def randomize(model: EncoderDecoder) -> None:
+    """Give a classifier random weights and prototypes.
+
+    Args:
+        model (EncoderDecoder): The classifier, changed in place.
+    """
+    torch.manual_seed(0)
+    model.init_weights()
+    head = find_prototype_head(model)
+    for weight in head.parameters():  # large ones: maps exist
+        torch.nn.init.normal_(weight)
+    number, clusters, channels = head.bank.class_prototypes.shape
+    for label in range(number):
+        head.bank.set_class(label, torch.rand(clusters, channels),
+                            torch.rand(clusters, channels))
+
+
+def label_runner(args: argparse.Namespace,
+                 folder: Path,
+                 kind: str,
+                 photos: list[Path],
+                 fp16: bool = False,
+                 num_writers: int = 0) -> Runner:
     """Build the label stage of a classifier.
 
     Args:
@@ -138,13 +228,16 @@ def label_runner(args: argparse.Namespace, folder: Path, kind: str,
         folder (Path): Existing folder for lists and results.
         kind (str): Map type.
         photos (list[Path]): Photos, in one folder.
+        fp16 (bool): Whether it runs in half precision. Defaults to False.
+        num_writers (int): Threads that write files. Defaults to 0: none.
 
     Returns:
-        Runner: A runner whose test loop writes ``folder/kind/labels``.
+        Runner: A runner whose test loop writes labels below ``folder``.
     """
-    cfg = Config.fromfile(args.config)
+    work_dir = folder / (f'{kind}_fp16' if fp16 else kind)
+    model = model_cfg(args.config, kind)
     names = ['background'] + [
-        f'class {i}' for i in range(1, cfg.model.decode_head.num_classes)
+        f'class {i}' for i in range(1, model.decode_head.num_classes)
     ]
     (folder / 'photos.txt').write_text('\n'.join(p.stem for p in photos))
     (folder / 'tags.csv').write_text('\n'.join([
@@ -167,41 +260,28 @@ def label_runner(args: argparse.Namespace, folder: Path, kind: str,
                 dict(type='LoadImageFromFile'),
                 dict(type='PackSegInputs')
             ]))
-    cfg.model.test_cfg = dict(map_type=kind, bg_thr=0.3)
-    for part in ('backbone', 'neck', 'decode_head'):
-        if part in cfg.model:
-            cfg.model[part].pop('init_cfg', None)
-    cfg.model.pop('pretrained', None)
     loader = dict(
         batch_size=args.batch_size,
-        num_workers=0,
+        num_workers=args.num_workers,
         sampler=dict(type='DefaultSampler', shuffle=False),
         batch_sampler=dict(type='SameSizeBatchSampler'),
         dataset=dataset)
     built = Runner(
-        cfg.model,
-        str(folder / kind),
+        model,
+        str(work_dir),
         test_dataloader=loader,
         test_evaluator=dict(
             type='PseudoLabelWriter',
-            out_dir=str(folder / kind / 'labels'),
-            save_maps=True),
-        test_cfg=dict(type='PseudoLabelLoop'),
+            out_dir=str(work_dir / 'labels'),
+            save_maps=True,
+            num_writers=num_writers),
+        test_cfg=dict(type='PseudoLabelLoop', fp16=fp16),
         default_hooks=dict(logger=None, checkpoint=None),
         default_scope='mmseg',
         log_level='ERROR',
-        experiment_name=f'benchmark_{kind}',
+        experiment_name=f'benchmark_{work_dir.name}',
         cfg=dict(default_scope='mmseg'))
-    torch.manual_seed(0)
-    built.model.init_weights()
-    head = find_prototype_head(built.model)
-    for weight in head.parameters():  # large ones: maps exist
-        torch.nn.init.normal_(weight)
-    bank = head.bank
-    number, clusters, channels = bank.class_prototypes.shape
-    for label in range(number):
-        bank.set_class(label, torch.rand(clusters, channels),
-                       torch.rand(clusters, channels))
+    randomize(built.model)
     return built
 
 

@@ -21,7 +21,7 @@ from .common import Comparison
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what this subject can vary."""
-    labels.add_arguments(parser)
+    labels.add_photo_arguments(parser)
     parser.add_argument(
         '--processes', type=int, default=2, help='to compare with one')
     parser.add_argument(
@@ -71,7 +71,7 @@ def _work(rank: int, number: int, args: argparse.Namespace, folder: Path,
     loop = runner.test_loop
     builder = PrototypeBuilder(
         loop._dataloader_cfg['dataset'],
-        num_workers=0,
+        num_workers=args.num_workers,
         batch_size=args.batch_size)
     for _ in range(2):  # the first warms up
         dist.barrier()

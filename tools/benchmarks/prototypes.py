@@ -28,7 +28,7 @@ from .common import Comparison, time_in_turns
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what this subject can vary."""
-    labels.add_arguments(parser)
+    labels.add_photo_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> list[Comparison]:
@@ -46,12 +46,12 @@ def _compare(args: argparse.Namespace, folder: Path) -> Comparison:
     dataset_cfg = loop._dataloader_cfg['dataset']
     builder = PrototypeBuilder(
         dataset_cfg,
-        num_workers=0,
+        num_workers=args.num_workers,
         batch_size=args.batch_size,
         max_features_per_class=None)
     dataset = builder.prepare()
     head = find_prototype_head(model)
-    refresher = _refresher(dataset_cfg, args.batch_size, folder)
+    refresher = _refresher(dataset_cfg, args, folder)
     repeats = builder.draw(
         head,
         [dataset.get_data_info(i)['img_labels'] for i in range(len(dataset))])
@@ -96,10 +96,14 @@ def _compare(args: argparse.Namespace, folder: Path) -> Comparison:
         ])
 
 
-def _refresher(dataset: dict, batch_size: int, folder: Path) -> LabelRefresher:
+def _refresher(dataset: dict, args: argparse.Namespace,
+               folder: Path) -> LabelRefresher:
     """What makes masks of the photos anew, for a training set of them."""
     refresher = LabelRefresher(
-        dataset, map_type='cam', num_workers=0, batch_size=batch_size)
+        dataset,
+        map_type='cam',
+        num_workers=args.num_workers,
+        batch_size=args.batch_size)
     pipeline = [
         dict(type='LoadImageFromFile'),
         dict(type='LoadPseudoLabel'),

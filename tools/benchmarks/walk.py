@@ -1,19 +1,21 @@
-"""The random walk of a VOC image: sparse steps against dense squares.
+"""The random walk of VOC images: sparse steps against dense squares.
 
-The baseline squares the dense matrix of all cells, as IRN does. Each call
-runs in a process of its own, so that its peak of memory is its own.
+Ours walks all images together. The baseline squares the dense matrix of all
+cells of an image, as IRN does. Each call runs in a process of its own, so that
+its peak of memory is its own.
 """
 import argparse
 import multiprocessing
 import resource
 import time
 from collections.abc import Callable
+from statistics import median
 
 import torch
 from torch import Tensor
 
-from mmlpcam.ops import random_walk, transition_matrix
-from .common import Comparison
+from mmlpcam.ops import random_walk_many, transition_matrix
+from .common import Comparison, duration
 
 NUM_STEPS = 256
 
@@ -21,6 +23,8 @@ NUM_STEPS = 256
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what this subject can vary."""
     parser.set_defaults(repeats=1)
+    parser.add_argument(
+        '--images', type=int, default=1, help='images that walk together')
     parser.add_argument('--classes', type=int, default=2, help='classes')
     parser.add_argument(
         '--grid',
@@ -47,12 +51,12 @@ def run(args: argparse.Namespace) -> list[Comparison]:
             # a fresh process: its peak is never more than its own
             with context.Pool(1) as pool:
                 found[name].append(pool.apply(_measure, (way, args)))
-    edge = _inputs(args)[1]
+    edge = _inputs(args)[1][0]
     links = transition_matrix(edge, radius=5, beta=10)._nnz()
     cells = edge.numel()
     products = dict(
-        steps=NUM_STEPS * links * args.classes,
-        squares=8 * cells**3 + cells**2 * args.classes)
+        steps=args.images * NUM_STEPS * links * args.classes,
+        squares=args.images * (8 * cells**3 + cells**2 * args.classes))
     notes = []
     if not args.sparse_only:
         theirs, ours = (results[0][-1] for results in found.values())
@@ -63,12 +67,19 @@ def run(args: argparse.Namespace) -> list[Comparison]:
         ]
     return [
         Comparison(
-            f'random walk on {args.grid[0]} x {args.grid[1]} cells, '
-            f'{args.classes} classes, {NUM_STEPS} steps', {
+            f'random walk of {args.images} images of {args.grid[0]} x '
+            f'{args.grid[1]} cells, {args.classes} classes, {NUM_STEPS} steps',
+            {
                 name: [seconds for seconds, *_ in r]
                 for name, r in found.items()
             },
             columns={
+                'per image': {
+                    name:
+                    duration(
+                        median(seconds for seconds, *_ in r) / args.images)
+                    for name, r in found.items()
+                },
                 'peak MiB': {
                     name: f'{max(mib for _, mib, _ in r):.0f}'
                     for name, r in found.items()
@@ -82,25 +93,29 @@ def run(args: argparse.Namespace) -> list[Comparison]:
     ]
 
 
-def by_steps(maps: Tensor, edge: Tensor) -> Tensor:
-    """As the package does: sparse steps."""
-    return random_walk(maps, edge, num_steps=NUM_STEPS)
+def by_steps(maps: Tensor, edges: Tensor) -> Tensor:
+    """As the package does: sparse steps, of all images at once."""
+    return torch.stack(random_walk_many(maps, edges, num_steps=NUM_STEPS))
 
 
-def by_squares(maps: Tensor, edge: Tensor) -> Tensor:
+def by_squares(maps: Tensor, edges: Tensor) -> Tensor:
     """As the official code does: squares of the dense matrix."""
-    matrix = transition_matrix(edge, radius=5, beta=10).to_dense()
-    for _ in range(NUM_STEPS.bit_length() - 1):
-        matrix = matrix @ matrix
-    start = (maps * (1 - edge)).flatten(1).t()
-    return (matrix @ start).t().reshape(maps.shape)
+    walked = []
+    for each, edge in zip(maps, edges):
+        matrix = transition_matrix(edge, radius=5, beta=10).to_dense()
+        for _ in range(NUM_STEPS.bit_length() - 1):
+            matrix = matrix @ matrix
+        start = (each * (1 - edge)).flatten(1).t()
+        walked.append((matrix @ start).t().reshape(each.shape))
+    return torch.stack(walked)
 
 
 def _inputs(args: argparse.Namespace) -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    maps = torch.rand(args.classes, *args.grid, device=args.device)
+    maps = torch.rand(
+        args.images, args.classes, *args.grid, device=args.device)
     # few boundaries, as in images
-    return maps, torch.rand(*args.grid, device=args.device)**4
+    return maps, torch.rand(args.images, *args.grid, device=args.device)**4
 
 
 @torch.no_grad()
