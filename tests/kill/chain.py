@@ -73,15 +73,20 @@ SMALL = dict(
 
 
 def make_data(folder: Path) -> None:
-    """Make a tiny data set, with saliency maps: where an object is."""
+    """Make a tiny data set, with saliency maps."""
     make_parts_dataset(
         str(folder), PartsSettings(num_train=6, num_val=2, size=(64, 64)))
-    (folder / 'saliency').mkdir()
-    for path in (folder / 'SegmentationClass').iterdir():
+    make_saliency(folder)
+
+
+def make_saliency(data: Path) -> None:
+    """Write saliency maps for EDAM: where the true masks have an object."""
+    (data / 'saliency').mkdir()
+    for path in (data / 'SegmentationClass').iterdir():
         with Image.open(path) as mask:
             salient = np.asarray(mask) > 0
         Image.fromarray(salient.astype(np.uint8) * 200).save(
-            folder / 'saliency' / path.name)
+            data / 'saliency' / path.name)
 
 
 def make_cfg(kind: str, work_dir: str) -> Config:

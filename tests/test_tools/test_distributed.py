@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from kill.chain import make_saliency
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
@@ -59,6 +60,7 @@ def job(tmp_path_factory):
                         ''.join(f'<object><name>{name}</name></object>'
                                 for name in sorted(present - unwanted)) +
                         '</annotation>')
+    make_saliency(folder / 'parts')
     (folder / 'config.py').write_text(CONFIG.format(root=ROOT))
     cfg = Config.fromfile(str(folder / 'config.py'))
     init_default_scope('mmseg')
@@ -289,7 +291,8 @@ def dist_train(job, config, work_dir, processes, *options):
         '--cfg-options',
         *options,
         cwd=job,
-        PARTS_DATASET=job / 'parts')
+        PARTS_DATASET=job / 'parts',
+        SALIENCY=job / 'parts/saliency')
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -352,6 +355,8 @@ def test_joint_labels_are_those_of_the_checkpoint(job):
     ('recam',
      ('labels', 'seed'), large_weights('stages.recam.model.decode_head')),
     ('mctformer', ('labels', 'seed'), []),
+    ('edam', ('labels', 'refined'), []),
+    ('par', ('labels', 'refined'), []),
 ])
 def test_maps_and_masks_do_not_depend_on_the_processes(job, name, again,
                                                        options):
