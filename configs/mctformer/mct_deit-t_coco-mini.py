@@ -1,8 +1,6 @@
-# MCTformer V2 on DeiT-tiny, and prototypes, on coco-mini. It starts from
-# scratch, unless model.backbone.init_cfg names weights of DeiT-tiny that
-# tools/model_converters/official_method.py has converted.
+# MCTformer V2 on DeiT-tiny, and prototypes, on coco-mini.
 _base_ = [
-    '../_base_/models/mct_deit-s.py', '../_base_/datasets/coco_mini.py',
+    '../_base_/models/mct_deit-t.py', '../_base_/datasets/coco_mini.py',
     '../_base_/datasets/image_labels.py', '../_base_/schedules/mct.py',
     '../_base_/cpu_runtime.py'
 ]
@@ -12,13 +10,9 @@ train_cfg = dict(max_epochs=60)
 batch_size = 16
 crop_size = (224, 224)
 model = dict(
-    backbone=dict(
-        num_classes=_base_.num_classes,
-        embed_dims=192,
-        num_heads=3,
-        init_cfg=None),
+    backbone=dict(num_classes=_base_.num_classes),
     decode_head=dict(
-        in_channels=192, num_classes=_base_.num_classes,
+        num_classes=_base_.num_classes,
         num_clusters=50))  # K, for class and context prototypes each
 prototypes = dict(
     fg_thr=0.25,  # tau, splits features by their CAM
