@@ -1,7 +1,8 @@
 # MCTformer V2 on DeiT-tiny, and prototypes, on coco-mini.
 _base_ = [
     '../_base_/models/mct_deit-t.py', '../_base_/datasets/coco_mini.py',
-    '../_base_/datasets/image_labels.py', '../_base_/schedules/mct.py',
+    '../_base_/datasets/image_labels.py',
+    '../_base_/datasets/mct_small_photos.py', '../_base_/schedules/mct.py',
     '../_base_/cpu_runtime.py'
 ]
 
@@ -21,19 +22,8 @@ prototypes = dict(
     mu_b_low=0.,  # ... and above it
     init='k-means++')
 
-_base_.train_dataset.dataset.pipeline = [
-    _base_.load,
-    dict(
-        type='RandomChoiceResize',
-        scales=[(side, side) for side in range(224, 449, 32)],
-        keep_ratio=True),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(
-        type='RandomCanvasCrop',
-        crop_size=crop_size,
-        img_pad_val=(103.53, 116.28, 123.675)), _base_.pack
-]
+_base_.train_dataset.dataset.pipeline = _base_.mct_pipeline
+_base_.train_dataset.dataset.pipeline[4].crop_size = crop_size
 train_dataloader = dict(batch_size=batch_size, dataset=_base_.train_dataset)
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 test_dataloader = dict(dataset=_base_.score_dataset)
