@@ -1,13 +1,11 @@
 """All that runs runs on a device other than the CPU, and there the same."""
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from kill.chain import CONFIGS, make_data
+from processes import ROOT, run
 from torch.utils import backend_registration
 
 from mmlpcam.utils.masks import read_index_mask
@@ -16,7 +14,6 @@ pytestmark = pytest.mark.skipif(
     not hasattr(backend_registration,
                 '_setup_privateuseone_for_python_backend'),
     reason='this PyTorch has no backends in Python')
-ROOT = Path(__file__).resolve().parents[2]
 RUN = Path(__file__).with_name('run.py')
 CHAIN = ROOT / 'tests/kill/chain.py'
 QUICK = ('amn', 'joint')  # with them nearly all that the package has
@@ -24,22 +21,6 @@ KINDS = [
     pytest.param(kind, marks=[] if kind in QUICK else pytest.mark.slow)
     for kind in CONFIGS
 ]
-
-
-def python(*arguments: object, env: dict | None = None) -> str:
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        env={
-            **os.environ, 'PYTHONPATH': str(ROOT),
-            'PYTHONWARNINGS': 'ignore',
-            'OMP_NUM_THREADS': '1',
-            **(env or {})
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True)
-    assert done.returncode == 0, done.stdout[-4000:]
-    return done.stdout
 
 
 def num_operations(output: str) -> int:
@@ -73,14 +54,14 @@ for refused in (lambda: there + here, lambda: here.clone().add_(there),
     else:
         raise AssertionError('no error')
 """)
-    assert num_operations(python(RUN, script)) > 0
+    assert num_operations(run(RUN, script)) > 0
 
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_masks_of_a_chain_are_those_of_the_cpu(kind, data, tmp_path):
-    output = python(RUN, CHAIN, kind, data, tmp_path / 'there')
+    output = run(RUN, CHAIN, kind, data, tmp_path / 'there')
     assert num_operations(output) > 10000
-    python(CHAIN, kind, data, tmp_path / 'here')
+    run(CHAIN, kind, data, tmp_path / 'here')
     expected = {
         path.relative_to(tmp_path / 'here'): path
         for path in (tmp_path / 'here').rglob('masks*/*.png')
@@ -103,7 +84,6 @@ model = dict(
         init_cfg=dict(type='Normal', std=1., override=dict(name='conv_seg'))))
 train_cfg = dict(max_epochs=1)
 """)
-    env = dict(PARTS_DATASET=str(data))
     runs = tmp_path / 'runs'
     for arguments in (
         ['train.py', config, '--work-dir', runs],
@@ -118,6 +98,6 @@ train_cfg = dict(max_epochs=1)
         ],
     ):
         name, *rest = arguments
-        output = python(RUN, ROOT / 'tools' / name, *rest, env=env)
+        output = run(RUN, ROOT / 'tools' / name, *rest, PARTS_DATASET=data)
         assert num_operations(output) > 100, name
     assert len(list((tmp_path / 'out/masks').iterdir())) == 8

@@ -1,29 +1,22 @@
 """Whole chains through the command line, as users start them."""
 import json
-import os
 import re
 import runpy
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import mmseg
 import pytest
+from processes import ROOT, run, start
 
 from mmlpcam.converters.parts import PartsSettings, make_parts_dataset
 from mmlpcam.utils import read_json
 
-ROOT = Path(__file__).resolve().parents[2]
 TOOLS = sorted(
     str(path.relative_to(ROOT / 'tools'))
     for path in (ROOT / 'tools').rglob('[!_]*.py')
     if path.parent.name != 'benchmarks')
-ENV = {
-    **os.environ, 'PYTHONPATH': str(ROOT),
-    'OMP_NUM_THREADS': '1',
-    'PYTHONWARNINGS': 'ignore'
-}
 SHORT = [
     'train_cfg.max_epochs=1',
     'train_cfg.val_interval=1',
@@ -41,27 +34,6 @@ def parts(tmp_path_factory):
     make_parts_dataset(
         str(folder), PartsSettings(num_train=16, num_val=2, size=(64, 64)))
     return folder
-
-
-def start(*arguments, stdout=subprocess.DEVNULL, **env):
-    return subprocess.Popen([sys.executable, *map(str, arguments)],
-                            env={
-                                **ENV,
-                                **{
-                                    key: str(value)
-                                    for key, value in env.items()
-                                }
-                            },
-                            stdout=stdout,
-                            stderr=subprocess.STDOUT,
-                            text=True)
-
-
-def run(*arguments, **env):
-    process = start(*arguments, stdout=subprocess.PIPE, **env)
-    output = process.communicate()[0]
-    assert process.returncode == 0, output[-3000:]
-    return output
 
 
 @pytest.mark.parametrize('tool', TOOLS)

@@ -14,12 +14,12 @@ from kill.chain import make_saliency
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
+from processes import ENV, ROOT
 
 from mmlpcam.converters.parts import PartsSettings, make_parts_dataset
 from mmlpcam.datasets.parts import CLASSES
 from mmlpcam.utils.masks import read_index_mask
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
 _base_ = '{root}/configs/lpcam/cam_r18_parts.py'
 model = dict(
@@ -32,12 +32,6 @@ COMPARED = [(2, 'all'), (3, 'all'), (3, 'few')]
 NUM_IMAGES = 17  # an uneven share
 RARE, ABSENT = 'rover', 'glider'  # in one image, and so on one rank; in none
 RARE_IMAGE = 'train_00004'
-# a clone that is not installed must work as well
-ENV = {
-    **os.environ, 'PYTHONPATH': str(ROOT),
-    'OMP_NUM_THREADS': '1',
-    'PYTHONWARNINGS': 'ignore'
-}
 
 
 def free_port() -> int:

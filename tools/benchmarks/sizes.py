@@ -61,9 +61,8 @@ def run(args: argparse.Namespace) -> list[Comparison]:
             for height in heights or draw():
                 image = torch.rand(
                     1, 3, height, PIXELS // height, device=args.device)
-                for maps in multi_scale_maps(model, image, [present],
-                                             ['lpcam']):
-                    maps['lpcam'].full().cpu()
+                maps, = multi_scale_maps(model, image, [present], ['lpcam'])
+                maps['lpcam'].full().cpu()
 
     seen = draw()
     ways = {
